@@ -1,0 +1,254 @@
+"""THE table of presets: a named system of the literature is a row of settings over the one adversarial core.
+
+The table is plain data: reading it imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from playground.errors import unknown
+from playground.knobs import Settings, find, settings
+
+
+@dataclass(frozen=True)
+class Method:
+    """One preset: what it is called, where it comes from, what it sets, and what to watch.
+
+    `family` names the wiring (`playground.families`); `knobs` what differs from the defaults.
+    """
+
+    name: str
+    title: str
+    family: str
+    reference: str
+    url: str
+    summary: str
+    look_for: str
+    needs_labels: bool = False
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+
+
+METHODS: dict[str, Method] = {}
+
+
+def _add(name: str, title: str, reference: str, url: str, summary: str, look_for: str, *, family: str = "adversarial", needs_labels: bool = False, **knobs: Any) -> None:  # fmt: skip
+    if name in METHODS:
+        raise ValueError(f"preset '{name}' is registered twice")
+    checked = {knob: find(knob).validate(value) for knob, value in knobs.items()}
+    METHODS[name] = Method(
+        name, title, family, reference, url, summary, look_for, needs_labels, MappingProxyType(checked)
+    )
+
+
+_WGAN_GP_ADAM = dict(beta1=0.0, beta2=0.9, learning_rate_g=1e-4, learning_rate_d=1e-4)
+
+_add(
+    "dcgan",
+    "DCGAN",
+    "Radford, Metz & Chintala 2015, Unsupervised Representation Learning with Deep Convolutional GANs",
+    "https://arxiv.org/abs/1511.06434",
+    "Convolutions instead of dense layers, batch normalisation almost everywhere, no pooling: the recipe that made GANs train.",
+    "Blobs within seconds, strokes within a minute, digits soon after. D(real) and D(fake) should hover apart but not at 1 and 0. "
+    "The transposed convolutions leave a faint checkerboard; compare with architecture dcgan-upsample.",
+)
+_add(
+    "vanilla-gan",
+    "Vanilla GAN",
+    "Goodfellow et al. 2014, Generative Adversarial Nets",
+    "https://arxiv.org/abs/1406.2661",
+    "The original game between two dense networks, with the non-saturating generator loss the paper recommends.",
+    "Salt-and-pepper noise first, since nothing tells a dense network that neighbouring pixels belong together. Some digits may vanish: that is mode collapse.",
+    architecture="mlp",
+)
+_add(
+    "vanilla-gan-minimax",
+    "Vanilla GAN (minimax)",
+    "Goodfellow et al. 2014, Generative Adversarial Nets",
+    "https://arxiv.org/abs/1406.2661",
+    "The game exactly as its value function states it: G minimises log(1 − D(G(z))).",
+    "When D is sure that a sample is fake, this loss is flat: G's gradient norm falls towards zero and learning stalls. Compare with vanilla-gan at the same seed.",
+    architecture="mlp",
+    objective="minimax",
+)
+_add(
+    "kl-gan",
+    "KL-GAN",
+    "Nowozin, Cseke & Tomioka 2016, f-GAN",
+    "https://arxiv.org/abs/1606.00709",
+    "D estimates the Kullback-Leibler divergence through its variational bound; other divergences are one knob away.",
+    "The exponential in the conjugate makes the loss spiky; the divergence KL punishes missing modes more than odd samples, so look for variety before crispness.",
+    objective="f-gan",
+    divergence="kl",
+    generator_form="direct",
+    learning_rate_d=1e-4,
+    learning_rate_g=1e-4,
+)
+_add(
+    "wgan",
+    "WGAN",
+    "Arjovsky, Chintala & Bottou 2017, Wasserstein GAN",
+    "https://arxiv.org/abs/1701.07875",
+    "A critic with clipped weights estimates the earth mover distance; no logarithms, no probabilities.",
+    "The critic's loss is an estimate of a distance: it should shrink steadily as samples improve, slowly but without drama. Clipping wastes capacity: strokes stay soft.",
+    objective="wasserstein",
+    weight_clip=0.01,
+    optimiser="rmsprop",
+    learning_rate_g=5e-5,
+    learning_rate_d=5e-5,
+    critic_steps=5,
+)
+_add(
+    "wgan-gp",
+    "WGAN-GP",
+    "Gulrajani et al. 2017, Improved Training of Wasserstein GANs",
+    "https://arxiv.org/abs/1704.00028",
+    "The Wasserstein critic kept near slope one by a penalty on its gradient instead of clipped weights.",
+    "The gradient penalty falls first, then the distance. Five critic steps make each step slower, but each is worth more and collapse is rare.",
+    objective="wasserstein",
+    gradient_penalty=10.0,
+    critic_steps=5,
+    norm_d="none",
+    **_WGAN_GP_ADAM,
+)
+_add(
+    "kl-wgan",
+    "KL-WGAN",
+    "Song & Ermon 2020, Bridging the Gap Between f-GANs and Wasserstein GANs",
+    "https://arxiv.org/abs/1910.09779",
+    "A Wasserstein critic whose fakes are weighted by their estimated density ratio, which brings in a KL divergence.",
+    "Much like the hinge GAN, with promising fakes counted more. Try detach_ratio and the Wasserstein form.",
+    objective="kl-wgan",
+    spectral_norm=True,
+    norm_d="none",
+)
+_add(
+    "lsgan",
+    "LSGAN",
+    "Mao et al. 2017, Least Squares Generative Adversarial Networks",
+    "https://arxiv.org/abs/1611.04076",
+    "D regresses to 1 and 0 with squared error: samples that fool D but lie far from the boundary still feel a pull.",
+    "Smoother curves than with the logarithmic loss, and gradients that do not vanish when D is confident.",
+    objective="least-squares",
+)
+_add(
+    "hinge-gan",
+    "Hinge GAN",
+    "Lim & Ye 2017, Geometric GAN",
+    "https://arxiv.org/abs/1705.02894",
+    "D stops caring for samples beyond a margin, as a support vector machine does; G climbs the raw score.",
+    "D's loss near 2 means it can't tell; near 0 it has won. Only samples inside the margin move D.",
+    objective="hinge",
+)
+_add(
+    "sngan",
+    "SNGAN",
+    "Miyato et al. 2018, Spectral Normalization for Generative Adversarial Networks",
+    "https://arxiv.org/abs/1802.05957",
+    "Every layer of D is divided by its largest singular value, so D can't get arbitrarily steep.",
+    "The singular values of the raw weights are plotted: they may grow, the normalised layers stay at one. Rarely collapses.",
+    objective="hinge",
+    spectral_norm=True,
+    norm_d="none",
+)
+_add(
+    "dragan",
+    "DRAGAN",
+    "Kodali et al. 2017, On Convergence and Stability of GANs",
+    "https://arxiv.org/abs/1705.07215",
+    "The ordinary loss with a gradient penalty only around the real data, where sharp peaks of D breed collapse.",
+    "Steadier than vanilla at the price of one more backward pass; D(real) and D(fake) stay closer together.",
+    dragan=10.0,
+    norm_d="none",
+)
+_add(
+    "ebgan",
+    "EBGAN",
+    "Zhao, Mathieu & LeCun 2016, Energy-based Generative Adversarial Network",
+    "https://arxiv.org/abs/1609.03126",
+    "D is an auto-encoder whose reconstruction error is the energy: low on real pictures, pushed up to a margin on fakes.",
+    "Both energies fall at first; then the fakes' rises to the margin while G pulls it back. The pulling-away term keeps the batch varied.",
+    objective="energy",
+    margin=0.25,
+    pulling_away=0.1,
+    learning_rate_g=1e-3,
+    learning_rate_d=1e-3,
+    norm_d="batch",
+)
+_add(
+    "unrolled-gan",
+    "Unrolled GAN",
+    "Metz et al. 2016, Unrolled Generative Adversarial Networks",
+    "https://arxiv.org/abs/1611.02163",
+    "G sees how D will answer some steps ahead, and is differentiated through those steps, so hiding in one mode no longer pays.",
+    "Each step costs several; in exchange G stops chasing D from mode to mode. Watch the diversity curve.",
+    unroll_steps=3,
+    norm_d="none",
+    width=32,
+)
+_add(
+    "relativistic-gan",
+    "Relativistic GAN",
+    "Jolicoeur-Martineau 2018, The Relativistic Discriminator",
+    "https://arxiv.org/abs/1807.00734",
+    "D says which of a real and a fake looks more real, so G gains also by making real pictures look less so.",
+    "D(real) and D(fake) are only meaningful as a difference. Loss near log 2 = 0.69 is a draw.",
+    objective="relativistic",
+)
+_add(
+    "r3gan",
+    "R3-style GAN",
+    "Huang et al. 2024, The GAN is dead; long live the GAN! A Modern Baseline GAN",
+    "https://arxiv.org/abs/2501.05441",
+    "The relativistic pairing with zero-centred gradient penalties on reals (R1) and fakes (R2): a loss with a convergence proof, and no other tricks.",
+    "Slow and sure: no batch normalisation, no tricks, curves without drama. Twice the cost a step.",
+    objective="relativistic",
+    r1=1.0,
+    r2=1.0,
+    norm_d="none",
+    norm_g="batch",
+    beta1=0.0,
+    beta2=0.99,
+)
+_add(
+    "cgan",
+    "Conditional GAN",
+    "Mirza & Osindero 2014, Conditional Generative Adversarial Nets",
+    "https://arxiv.org/abs/1411.1784",
+    "Both networks are told the class, so you choose what is drawn.",
+    "One row of the sample grid a class. At first rows look alike; then each finds its own digit.",
+    condition="onehot",
+    needs_labels=True,
+)
+_add(
+    "acgan",
+    "ACGAN",
+    "Odena, Olah & Shlens 2017, Conditional Image Synthesis with Auxiliary Classifier GANs",
+    "https://arxiv.org/abs/1610.09585",
+    "D also names the class, of real pictures and of fakes; G is rewarded for pictures that are both real and recognisable.",
+    "Watch the class loss beside the adversarial one. If rows stay alike, lower the real/fake weight; if rows lose their variety, raise it.",
+    condition="embedding",
+    auxiliary=1.0,
+    needs_labels=True,
+)
+_add(
+    "infogan", "InfoGAN", "Chen et al. 2016, InfoGAN: Interpretable Representation Learning", "https://arxiv.org/abs/1606.03657",
+    "A few codes beside the noise; a second head of D must read them back from the picture, so they come to mean something.",
+    "No labels are used, yet the rows of the grid (one a category) turn into kinds of pictures. The information curve rises towards log of the number of categories.",
+    code_categories=10, code_continuous=2, information=1.0, learning_rate_g=1e-3,
+)  # fmt: skip
+
+
+def find_method(name: str) -> Method:
+    """The preset called `name`; raises UsageError naming the nearest."""
+    if name not in METHODS:
+        raise unknown("preset", name, METHODS)
+    return METHODS[name]
+
+
+def method_settings(name: str, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """All knobs of a preset with `overrides` on top; raises UsageError for unknown names and bad values."""
+    return settings(find_method(name).knobs, overrides or {})
