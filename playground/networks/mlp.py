@@ -1,0 +1,72 @@
+"""Fully connected networks: the generator widens 256-512-1024, the discriminator mirrors it.
+
+Goodfellow et al. 2014 (arXiv 1406.2661), with the LeakyReLU of slope 0.2 that later practice settled on. A width of 64
+gives those sizes; another width scales them. Weights keep torch's own initialisation of dense layers.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from playground.networks.layers import Trunk, activation, dropout_or_none, norm_of_vectors, stack
+
+
+def hidden_sizes(width: int, depth: int | None) -> list[int]:
+    """Units of the generator's hidden layers, first to last: 4, 8, 16, ... times `width`; 3 layers by default."""
+    return [4 * width * 2**i for i in range(3 if depth is None else depth)]
+
+
+def generator(
+    *,
+    input_dim: int,
+    channels: int,
+    size: int,
+    width: int,
+    depth: int | None,
+    norm: str,
+    dropout: float,
+    activation: str,
+) -> nn.Module:
+    """[N, input_dim] -> [N, channels, size, size] in [-1, 1]. norm "default" is none; activation "default" is leaky."""
+    norm = "none" if norm == "default" else norm
+    units = hidden_sizes(width, depth)
+    net = nn.Sequential()
+    for i, (fan_in, fan_out) in enumerate(zip([input_dim, *units], units, strict=False), start=1):
+        net.add_module(f"hidden{i}", _dense(fan_in, fan_out, norm, activation, dropout))
+    net.add_module("output", stack(dense=nn.Linear(units[-1], channels * size * size), tanh=nn.Tanh()))
+    net.add_module("picture", nn.Unflatten(1, (channels, size, size)))
+    return net
+
+
+def trunk(
+    *,
+    channels: int,
+    size: int,
+    width: int,
+    depth: int | None,
+    norm: str,
+    spectral_norm: bool,
+    dropout: float,
+    minibatch: str,
+) -> Trunk:
+    """[N, channels, size, size] -> [N, feature_dim]: dense layers of 1024-512-256 with LeakyReLU 0.2.
+
+    norm "default" is none.
+    """
+    norm = "none" if norm == "default" else norm
+    units = hidden_sizes(width, depth)[::-1]
+    body = nn.Sequential()
+    body.add_module("vector", nn.Flatten())
+    for i, (fan_in, fan_out) in enumerate(zip([channels * size * size, *units], units, strict=False), start=1):
+        body.add_module(f"hidden{i}", _dense(fan_in, fan_out, norm, "leaky", dropout))
+    return Trunk(body, units[-1], minibatch=minibatch, spectral_norm=spectral_norm)
+
+
+def _dense(fan_in: int, fan_out: int, norm: str, act: str, dropout: float) -> nn.Sequential:
+    act = "leaky" if act == "default" else act
+    return stack(
+        dense=nn.Linear(fan_in, fan_out, bias=norm == "none"),  # a normalisation brings its own shift
+        norm=norm_of_vectors(norm, fan_out),
+        act=activation(act),
+        dropout=dropout_or_none(dropout),
+    )
