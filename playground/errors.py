@@ -38,10 +38,12 @@ def suggestion(name: str, options: Iterable[str]) -> str:
     >>> suggestion("wgan-pg", ["wgan-gp", "lsgan"])
     "Did you mean 'wgan-gp'?"
     """
-    options = sorted(options)
+    options = sorted(set(options))
     near = difflib.get_close_matches(name.lower(), options, n=1, cutoff=0.5)
     if near:
         return f"Did you mean '{near[0]}'?"
+    if len(options) > 12:  # a long list helps nobody
+        options = [*options[:10], "…"]
     return f"Choose one of: {', '.join(options)}."
 
 

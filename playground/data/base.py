@@ -1,0 +1,195 @@
+"""What every data set is to the rest of the core: decoded pictures on the training device, taken by index.
+
+Pictures are kept as uint8 in NHWC order: a quarter of the memory of float32, and a batch taken from it is already in
+the channels-last layout that convolutions like best.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from playground.errors import DataError
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """Facts about a data set that networks, charts and cards are made from.
+
+    `count` is the number of distinct pictures; `classes` names label 0, 1, ... (empty: no labels);
+    `attributes` names the columns of the attribute vectors (empty: none).
+    """
+
+    name: str
+    channels: int
+    size: int
+    count: int
+    classes: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    licence: str = ""
+    notes: tuple[str, ...] = ()  # sentences on what was understood or left out, shown before training
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One mini-batch on the training device.
+
+    `images` [N, C, H, W] float32 in [-1, 1]; `labels` [N] int64 or None; `attributes` [N, A] float32 or None.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    attributes: Tensor | None = None
+
+
+class ImageStore:
+    """A data set decoded into memory.
+
+    Args:
+        info: the facts; `info.count` must equal the number of pictures.
+        pixels: uint8 [N, H, W, C].
+        labels: int64 [N] or None.
+        attributes: float32 [N, A] or None.
+
+    Raises:
+        DataError: shapes that disagree with `info`.
+    """
+
+    def __init__(self, info: DataInfo, pixels: Tensor, labels: Tensor | None = None, attributes: Tensor | None = None):
+        if tuple(pixels.shape) != (info.count, info.size, info.size, info.channels) or pixels.dtype != torch.uint8:
+            raise DataError(f"The pictures of '{info.name}' do not have the shape their description states.")
+        for column in (labels, attributes):
+            if column is not None and len(column) != info.count:
+                raise DataError(f"'{info.name}' has {info.count} pictures but {len(column)} labels.")
+        self.info, self.pixels, self.labels, self.attributes = info, pixels, labels, attributes
+
+    def __len__(self) -> int:
+        return self.info.count
+
+    @property
+    def device(self) -> torch.device:
+        return self.pixels.device
+
+    def to(self, device: torch.device | str) -> ImageStore:
+        """The same data set on another device."""
+        moved = [None if t is None else t.to(device) for t in (self.pixels, self.labels, self.attributes)]
+        return ImageStore(self.info, *moved)
+
+    def take(self, indices: Tensor) -> Batch:
+        """The pictures at `indices` (int64 [N], any order, repeats allowed)."""
+        indices = indices.to(self.device)
+        pixels = self.pixels.index_select(0, indices)
+        images = pixels.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
+        columns = [None if t is None else t.index_select(0, indices) for t in (self.labels, self.attributes)]
+        return Batch(images, *columns)
+
+    def preview(self, count: int = 25, seed: int = 0) -> np.ndarray:
+        """`count` pictures spread over the set, as uint8 [n, H, W, 3] for showing."""
+        chosen = np.random.default_rng(seed).permutation(len(self))[:count]
+        return to_uint8(self.take(torch.as_tensor(np.sort(chosen))).images)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held in memory once fully decoded."""
+        return self.info.count * self.info.size**2 * self.info.channels
+
+
+class DrawnStore(ImageStore):
+    """A data set drawn by code, in chunks, each when it is first needed; picture i is the same in every run.
+
+    Args:
+        info: the facts, `info.count` pictures in all.
+        draw: `draw(n, generator, device) -> Batch` with images in [-1, 1]; reads randomness from `generator` only.
+        seed: another seed is another data set.
+    """
+
+    chunk = 256
+
+    def __init__(self, info: DataInfo, draw: Callable[..., Batch], seed: int = 0, device: torch.device | str = "cpu"):
+        n = info.count
+        super().__init__(
+            info,
+            torch.zeros(n, info.size, info.size, info.channels, dtype=torch.uint8, device=device),
+            torch.zeros(n, dtype=torch.int64, device=device) if info.classes else None,
+            torch.zeros(n, len(info.attributes), device=device) if info.attributes else None,
+        )
+        self.draw, self.seed = draw, seed
+        self.drawn = np.zeros(-(-n // self.chunk), dtype=bool)
+
+    def to(self, device: torch.device | str) -> ImageStore:
+        return self if torch.device(device) == self.device else DrawnStore(self.info, self.draw, self.seed, device)
+
+    def take(self, indices: Tensor) -> Batch:
+        if not self.drawn.all():
+            for chunk in np.unique(indices.cpu().numpy() // self.chunk):
+                if not self.drawn[chunk]:
+                    self._draw_chunk(int(chunk))
+        return super().take(indices)
+
+    def _draw_chunk(self, chunk: int) -> None:
+        first, last = chunk * self.chunk, min((chunk + 1) * self.chunk, len(self))
+        generator = torch.Generator(self.device).manual_seed(self.seed * 1_000_003 + chunk)
+        batch = self.draw(last - first, generator, self.device)
+        self.pixels[first:last] = (
+            batch.images.permute(0, 2, 3, 1).add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+        )
+        for column, values in ((self.labels, batch.labels), (self.attributes, batch.attributes)):
+            if column is not None and values is not None:
+                column[first:last] = values
+        self.drawn[chunk] = True
+
+
+class EpochSampler:
+    """Indices of mini-batches: every picture once an epoch, in an order drawn anew for each; resumable.
+
+    The order depends on `seed` and the epoch alone, so a position is two integers.
+    """
+
+    def __init__(self, count: int, batch_size: int, seed: int, chunk: int | None = None):
+        if batch_size > count:
+            raise DataError(
+                f"A batch of {batch_size} is larger than the data set of {count} pictures: set batch_size to {count} or less."
+            )
+        self.count, self.batch_size, self.seed, self.chunk = count, batch_size, seed, chunk
+        self.epoch, self.position = 0, 0
+        self._order: Tensor | None = None
+
+    def next(self) -> Tensor:
+        """int64 [batch_size]; a rest smaller than a batch at the end of an epoch is skipped."""
+        if self.position + self.batch_size > self.count:
+            self.epoch, self.position, self._order = self.epoch + 1, 0, None
+        if self._order is None:
+            self._order = self._shuffled()
+        indices = self._order[self.position : self.position + self.batch_size]
+        self.position += self.batch_size
+        return indices
+
+    def _shuffled(self) -> Tensor:
+        rng = np.random.default_rng([self.seed, self.epoch])
+        if self.chunk is None:
+            return torch.from_numpy(rng.permutation(self.count))
+        # Shuffled within and across chunks of the data: a drawn data set then costs one chunk at a time in its first
+        # epoch, not all of itself in the first few steps.
+        chunks = [
+            rng.permutation(np.arange(a, min(a + self.chunk, self.count))) for a in range(0, self.count, self.chunk)
+        ]
+        return torch.from_numpy(np.concatenate([chunks[i] for i in rng.permutation(len(chunks))]))
+
+    def state_dict(self) -> dict[str, int]:
+        return {"epoch": self.epoch, "position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.epoch, self.position, self._order = int(state["epoch"]), int(state["position"]), None
+
+
+def to_uint8(images: Tensor) -> np.ndarray:
+    """[N, C, H, W] in [-1, 1] (C 1 or 3) to uint8 [N, H, W, 3] for showing and saving."""
+    pixels = (
+        images.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    )
+    return np.repeat(pixels, 3, axis=3) if pixels.shape[3] == 1 else pixels
+
