@@ -51,7 +51,9 @@ class Knob:
         if self.kind == "choice":
             return self._choice(value)
         try:
-            number = float(value)
+            number = math.nan if isinstance(value, bool) else float(value)
+        except OverflowError:  # a whole number beyond the range of floats
+            number = math.inf
         except (TypeError, ValueError):
             raise UsageError(f"{self.name} must be a number, not '{value}'.") from None
         if not math.isfinite(number):
@@ -132,7 +134,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("detach_ratio", "bool", False, "KL-WGAN: detach ratio", "Treat the density ratio as a constant weight.", "objective", live=True),
     Knob("margin", "float", 1.0, "EBGAN margin", "Energy above which fakes no longer interest D.", "objective", 0.0, 100.0, live=True),
     # --- networks
-    Knob("architecture", "choice", "dcgan", "Architecture", "The shape of both networks.", "networks", choices=("mlp", "dcgan", "dcgan-upsample", "resnet"), basic=True),
+    Knob("architecture", "choice", "dcgan", "Architecture", "The shape of both networks.", "networks", choices=("mlp", "dcgan", "dcgan-upsample", "resnet", "style"), basic=True),
     Knob("width", "int", 64, "Width", "Channels of the widest-picture layer; doubling it makes a step about three times as slow.", "networks", 4, 256, log=True),
     Knob("latent_dim", "int", 100, "Latent size", "Numbers in z, the noise a picture is made from.", "networks", 1, 1024, log=True),
     Knob("latent", "choice", "normal", "Latent distribution", "Where z is drawn from.", "networks", choices=("normal", "uniform")),
@@ -142,6 +144,9 @@ KNOBS: dict[str, Knob] = _table(
     Knob("minibatch", "choice", "none", "Minibatch layer", "Lets D compare samples of a batch, so that a collapsed G is found out.", "networks", choices=("none", "discrimination", "stddev")),
     Knob("dropout_g", "float", 0.0, "Dropout in G", "Share of activations dropped, at training and at sampling.", "networks", 0.0, 0.9),
     Knob("code_dim", "int", 64, "EBGAN code size", "Numbers in the middle of D's auto-encoder.", "networks", 2, 1024, log=True),
+    Knob("grow", "bool", False, "Progressive growing", "Start with small pictures and fade in one doubling after the other; for the style architecture.", "networks"),
+    Knob("grow_from", "choice", 8, "Grow from", "Side of the first pictures.", "networks", choices=(4, 8, 16)),
+    Knob("style_mixing", "float", 0.0, "Style mixing", "Share of training samples whose finer layers take the style of a second latent.", "networks", 0.0, 1.0, live=True),
     # --- condition
     Knob("condition", "choice", "none", "Condition", "How the class label enters the networks; needs pictures in class folders.", "condition", choices=("none", "onehot", "embedding", "projection")),
     Knob("auxiliary", "float", 0.0, "Class loss (ACGAN)", "Weight of D's second task, telling the class; 0 is off.", "condition", 0.0, 100.0, live=True),

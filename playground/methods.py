@@ -204,7 +204,7 @@ _add(
     "Huang et al. 2024, The GAN is dead; long live the GAN! A Modern Baseline GAN",
     "https://arxiv.org/abs/2501.05441",
     "The relativistic pairing with zero-centred gradient penalties on reals (R1) and fakes (R2): a loss with a convergence proof, and no other tricks.",
-    "Slow and sure: no batch normalisation, no tricks, curves without drama. Twice the cost a step.",
+    "Slow and sure: no batch normalisation in D, no tricks, curves without drama. Twice the cost a step.",
     objective="relativistic",
     r1=1.0,
     r2=1.0,
@@ -240,6 +240,29 @@ _add(
     "No labels are used, yet the rows of the grid (one a category) turn into kinds of pictures. The information curve rises towards log of the number of categories.",
     code_categories=10, code_continuous=2, information=1.0, learning_rate_g=1e-3,
 )  # fmt: skip
+_add(
+    "stylegan",
+    "Style-based GAN",
+    "Karras, Laine & Aila 2018, A Style-Based Generator Architecture for GANs",
+    "https://arxiv.org/abs/1812.04948",
+    "A mapping network turns z into a style that sets the statistics of every layer, noise adds what has no meaning, "
+    "and both networks grow from small pictures to large ones.",
+    "Each new resolution fades in: samples blur for a moment, then sharpen. Coarse layers decide pose and shape, fine "
+    "ones colour. The stage and its share are plotted.",
+    architecture="style",
+    grow=True,
+    r1=1.0,
+    minibatch="stddev",
+    style_mixing=0.9,
+    latent_dim=128,
+    ema_decay=0.998,
+    beta1=0.0,
+    beta2=0.99,
+    learning_rate_g=2e-3,
+    learning_rate_d=2e-3,
+    batch_size=32,
+)
+
 
 
 def find_method(name: str) -> Method:

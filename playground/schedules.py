@@ -66,3 +66,47 @@ def learning_rate_factor(
         raise UsageError(f"A {kind} schedule needs to know how many steps the run takes; {total_steps} is none.")
     factor = linear_decay(step, min(max(warmup, hold * total_steps), total_steps), total_steps, 1.0, 0.0)
     return factor if kind == "linear" else 0.5 * (1 - math.cos(math.pi * factor))
+
+
+def growth(
+    step: int,
+    total_steps: int,
+    size: int,
+    start: int = 8,
+    fade: float = 0.5,
+    last: float = 0.45,
+    base: int = 4,
+) -> tuple[int, float]:
+    """The stage of progressive growing and the fade-in share α at `step` (counted from 0).
+
+    Karras et al. 2017 (arXiv 1710.10196): the run begins with pictures of `start` pixels and doubles the side up to
+    `size`. The last resolution gets the share `last` of the steps (or an even share, where that is more), those before
+    it get equal parts of the rest: they are cheap, and settle what the picture is of. Each resolution but the first
+    rises from α just above 0 to 1 over the first `fade` of its steps and then stays, the last one to the end of the
+    run and beyond.
+
+    Returns:
+        (stage, α): stage i is a side of base · 2^i pixels, α in (0, 1].
+
+    Raises:
+        UsageError: sides that are no doublings of `base`, or shares or steps out of range.
+    """
+    stages = [(side // base).bit_length() - 1 if base > 0 and side >= base else -1 for side in (start, size)]
+    if any(stage < 0 or base << stage != side for stage, side in zip(stages, (start, size), strict=True)):
+        raise UsageError(f"Growing doubles the side from {base} pixels: {start} to {size} can't be reached like that.")
+    first, final = stages
+    if first > final:
+        raise UsageError(f"Growing can't start at {start} pixels and end at {size}: start at {size} or less.")
+    if not (0 <= fade <= 1 and 0 < last <= 1):
+        raise UsageError(f"The shares of growing lie between 0 and 1: fade is {fade}, last is {last}.")
+    if total_steps < 1 or step < 0:
+        raise UsageError(f"Growing is spread over 1 or more steps, counted from 0, not step {step} of {total_steps}.")
+    before = final - first  # resolutions before the last
+    each = total_steps * (1 - max(last, 1 / (before + 1))) / before if before else 0.0
+    starts = [round(each * i) for i in range(before + 1)]
+    place = max(i for i in range(before + 1) if step >= starts[i])
+    if place == 0:
+        return first, 1.0
+    ends = starts[place + 1] if place < before else total_steps
+    fading = max(1.0, fade * (ends - starts[place]))
+    return first + place, min(1.0, (step - starts[place] + 1) / fading)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from playground.errors import UsageError
 from playground.knobs import KNOBS
-from playground.schedules import LEARNING_RATE_KINDS, learning_rate_factor, linear_decay, noise_sigma
+from playground.schedules import LEARNING_RATE_KINDS, growth, learning_rate_factor, linear_decay, noise_sigma
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,57 @@ def test_learning_rate_values():
 def test_impossible_schedules_are_refused(arguments):
     with pytest.raises(UsageError):
         learning_rate_factor(*arguments)
+
+
+@pytest.mark.parametrize("fade", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("start", [4, 8, 16])
+@pytest.mark.parametrize("size", [16, 32, 64, 128])
+@pytest.mark.parametrize("total", [100, 1234])
+def test_growth_passes_every_resolution_and_fades_each_in(total, size, start, fade):
+    run = [growth(step, total, size, start, fade) for step in range(total)]
+    stages = [stage for stage, _ in run]
+    assert stages == sorted(stages) and {4 << stage for stage in stages} == {
+        side for side in (4, 8, 16, 32, 64, 128) if start <= side <= size
+    }
+    for stage in set(stages):
+        shares = [alpha for at, alpha in run if at == stage]
+        assert shares == sorted(shares) and shares[-1] == 1.0 and all(0 < alpha <= 1 for alpha in shares)
+        fading = sum(alpha < 1 for alpha in shares)
+        if 4 << stage == start:
+            assert fading == 0
+        else:
+            assert fading == pytest.approx(fade * len(shares), abs=1.5)
+            steps = {round(b - a, 6) for a, b in pairwise(shares[:fading])}
+            assert len(steps) <= 1  # a straight line
+    assert growth(total, total, size, start, fade) == growth(10 * total, total, size, start, fade) == (stages[-1], 1.0)
+
+
+@pytest.mark.parametrize(("size", "share"), [(8, 1.0), (16, 0.5), (32, 0.45), (64, 0.45), (128, 0.45)])
+def test_growth_gives_the_last_resolution_the_largest_share(size, share):
+    stages = [growth(step, 10_000, size)[0] for step in range(10_000)]
+    counts = [stages.count(stage) for stage in sorted(set(stages))]
+    assert counts[-1] == pytest.approx(share * 10_000, abs=2) and counts[-1] == max(counts)
+    assert max(counts[:-1], default=0) - min(counts[:-1], default=0) <= 2
+
+
+def test_growth_values():
+    assert growth(0, 1000, 64) == (1, 1.0)  # 8 pixels
+    assert growth(0, 1000, 64, start=4) == (0, 1.0)
+    assert growth(0, 1000, 64, start=64) == (4, 1.0)
+    assert growth(0, 1000, 16, start=16, base=16) == (0, 1.0)
+    stage, alpha = growth(550 + 112, 1000, 64)  # the last 450 steps are at 64 pixels, the first 225 of them fade
+    assert stage == 4 and alpha == pytest.approx(0.5, abs=0.005)
+    assert growth(550 + 225, 1000, 64) == (4, 1.0)
+    assert [growth(step, 2, 64)[0] for step in range(3)][-1] == 4  # shorter than its stages: it still ends at the size
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"size": 48}, {"start": 6}, {"size": 8, "start": 16}, {"start": 2}, {"fade": 1.5}, {"last": 0.0},
+        {"total_steps": 0}, {"step": -1}, {"base": 0},
+    ],
+)  # fmt: skip
+def test_impossible_growth_is_refused(arguments):
+    with pytest.raises(UsageError, match=r"\.$"):
+        growth(**{"step": 0, "total_steps": 100, "size": 64, **arguments})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,19 +60,21 @@ def title(data: str | Sequence[str]) -> str:
 
 def check_data(data: str | Sequence[str]) -> None:
     """Raise UsageError, with the nearest name, where `data` is neither registered nor an existing path."""
-    for item in [data] if isinstance(data, str) else data:
+    for item in [data] if isinstance(data, str) else data or [""]:
         if not item:
             raise UsageError(f"No data given: name one of {', '.join(DATASETS)}, or a folder or zip of pictures.")
-        if not known(item) and not Path(item).expanduser().exists():
-            near = [*DATASETS, *_beside(Path(item).expanduser())]
-            raise UsageError(f"No data set, folder or zip is called '{item}'. {suggestion(item, near)}")
+        path = os.path.expanduser(item)
+        if not known(item) and not os.path.exists(path):  # not pathlib's, which raises for what no file can be called
+            near = difflib.get_close_matches(item, _beside(Path(path)), n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else suggestion(item, DATASETS)
+            raise UsageError(f"No data set, folder or zip is called '{item}'. {hint}")
 
 
 def _beside(path: Path) -> list[str]:
     """Paths of the folders and zips next to where `path` would be, for a suggestion."""
     try:
         return [str(p) for p in sorted(path.parent.iterdir())[:500] if p.is_dir() or p.suffix.lower() == ".zip"]
-    except OSError:
+    except (OSError, ValueError):
         return []
 
 

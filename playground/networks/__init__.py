@@ -28,7 +28,8 @@ class Architecture:
     """One row: what it is called, what it can make, and the "module:function" that builds each half.
 
     `sizes` are the picture sizes it makes, in pixels; empty means any size from `min_size` up. `halving` says that it
-    works by halvings of the picture down to a base map, so that `depth` counts them.
+    works by halvings of the picture down to a base map, so that `depth` counts them; `grows`, that both halves have
+    `set_growth`, and in training mode pictures that may leave [-1, 1] (see `style`).
     """
 
     name: str
@@ -41,6 +42,7 @@ class Architecture:
     trunk: str
     norms: tuple[str, ...] = NORMS
     halving: bool = True
+    grows: bool = False
 
     def accepts(self, size: int) -> bool:
         """Whether it makes pictures of `size` × `size` pixels."""
@@ -89,6 +91,18 @@ _ROWS = (
         sizes=(16, 32, 64, 128, 256),
         generator="playground.networks.resnet:generator",
         trunk="playground.networks.resnet:trunk",
+    ),
+    Architecture(
+        name="style",
+        title="Style-based, growing",
+        help="A mapping network sets the style of every layer, and both sides grow from small pictures to large ones.",
+        reference="Karras et al. 2018, arXiv 1812.04948; Karras et al. 2017, arXiv 1710.10196",
+        min_size=16,
+        sizes=(16, 32, 64, 128),
+        generator="playground.networks.style:generator",
+        trunk="playground.networks.style:trunk",
+        norms=("default", "none"),
+        grows=True,
     ),
 )
 
@@ -212,7 +226,7 @@ def _check(
         raise unknown("normalisation", norm, NORMS)
     if norm not in row.norms:
         usable = ", ".join(f"'{n}'" for n in row.norms)
-        raise UsageError(f"'{norm}' normalisation needs maps, which '{name}' has not: choose one of {usable}.")
+        raise UsageError(f"'{name}' does not come with '{norm}' normalisation: choose one of {usable}.")
     if depth is not None:
         most = (size // 4).bit_length() - 1 if row.halving else 8
         if not 1 <= depth <= most:

@@ -19,7 +19,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from playground.networks.layers import Dropout, MinibatchDiscrimination, MinibatchStddev, set_generator, singular_values
+from playground.networks.layers import (
+    Dropout,
+    MinibatchDiscrimination,
+    MinibatchStddev,
+    Random,
+    set_generator,
+    singular_values,
+)
 from playground.networks.resnet import GlobalPool
 
 
@@ -105,7 +112,7 @@ def _hollow_copy(module: nn.Module) -> nn.Module:
     for buffer in module.buffers():
         memo[id(buffer)] = torch.empty_like(buffer, device="meta")
     for layer in module.modules():
-        if isinstance(layer, Dropout) and layer.generator is not None:
+        if isinstance(layer, Random) and layer.generator is not None:
             memo[id(layer.generator)] = layer.generator  # not copied: it is dropped on the next line but one
     twin = copy.deepcopy(module, memo)
     set_generator(twin, None)
@@ -246,6 +253,9 @@ _FILLS = {
     "Residual block": "#e07b24",
     "Minibatch discrimination": "#d6457f",
     "Minibatch std. dev.": "#d6457f",
+    "Mapping network": "#8b5cf6",
+    "Style block": "#2f7de1",
+    "Halving block": "#0ea5a4",
     "Label input": "#b45309",
     "Label maps": "#b45309",
 }

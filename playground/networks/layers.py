@@ -9,6 +9,7 @@ how alike the samples of a batch are, which is what a collapsed generator gives 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -69,27 +70,53 @@ def norm_of_vectors(name: str, features: int) -> nn.Module | None:
     raise unknown("normalisation", name, ("batch", "none", "layer"))
 
 
-class Dropout(nn.Module):
+class Random(nn.Module):
+    """A layer whose randomness comes from an explicit random generator, so that a seed fixes it; see `set_generator`.
+
+    `generator` None draws from torch's global one. What is drawn depends on the shape and the seed alone, not on
+    memory layout or precision.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator: torch.Generator | None = None
+
+    def rand(self, shape: Sequence[int], device: torch.device, generator: torch.Generator | None = None) -> Tensor:
+        """float32 from U[0, 1) on `device`; `generator` goes before the layer's own."""
+        return self._drawn(torch.rand, shape, device, generator)
+
+    def randn(self, shape: Sequence[int], device: torch.device, generator: torch.Generator | None = None) -> Tensor:
+        """float32 from N(0, 1) on `device`; `generator` goes before the layer's own."""
+        return self._drawn(torch.randn, shape, device, generator)
+
+    def _drawn(
+        self,
+        draw: Callable[..., Tensor],
+        shape: Sequence[int],
+        device: torch.device,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        source = self.generator if generator is None else generator
+        # A generator lives on one device: where it is not that of the data, the numbers travel.
+        home = device if source is None else source.device
+        return draw(tuple(shape), generator=source, device=home).to(device, non_blocking=True)
+
+
+class Dropout(Random):
     """Dropout whose mask comes from an explicit random generator, so that a seed fixes what is dropped.
 
-    Each value is zeroed with probability `p`, the others are multiplied by 1 / (1 - p). `generator` None draws from
-    torch's global one; see `set_generator`. `always` keeps it on in eval mode too, where it is a generator's source of
-    variety (pix2pix, arXiv 1611.07004).
-
-    The mask depends on the shape and the seed alone, not on memory layout or precision.
+    Each value is zeroed with probability `p`, the others are multiplied by 1 / (1 - p). `always` keeps it on in eval
+    mode too, where it is a generator's source of variety (pix2pix, arXiv 1611.07004).
     """
 
     def __init__(self, p: float, *, always: bool = False):
         super().__init__()
         self.p, self.always = p, always
-        self.generator: torch.Generator | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if self.p == 0 or not (self.training or self.always):
             return x
-        # A generator lives on one device: where it is not that of the data, the mask travels.
-        device = x.device if self.generator is None else self.generator.device
-        noise = torch.rand(x.shape, generator=self.generator, device=device).to(x.device)
+        noise = self.rand(x.shape, x.device)
         return x * ((noise >= self.p).to(x.dtype) / (1 - self.p))
 
     def extra_repr(self) -> str:
@@ -97,11 +124,11 @@ class Dropout(nn.Module):
 
 
 def set_generator(module: nn.Module, generator: torch.Generator | None) -> int:
-    """Let every `Dropout` in `module` draw its masks from `generator`; returns how many there are.
+    """Let every `Random` layer in `module` (dropout, noise, mixing) draw from `generator`; returns how many there are.
 
     A deep copy of the module gets its own copy of the generator, at the same state.
     """
-    layers = [layer for layer in module.modules() if isinstance(layer, Dropout)]
+    layers = [layer for layer in module.modules() if isinstance(layer, Random)]
     for layer in layers:
         layer.generator = generator
     return len(layers)

@@ -1,0 +1,518 @@
+"""The adversarial family: one generator, one discriminator, and every objective, penalty, stabiliser and condition.
+
+Goodfellow et al. 2014 (arXiv 1406.2661) and what was made of it since; which of it is at work is a matter of settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from playground import objectives, penalties, stabilisers, terms
+from playground.conditions import Codes, LabelInput, LabelMaps, Projection, row_labels
+from playground.data.base import Batch, DataInfo
+from playground.errors import UsageError
+from playground.families.base import Family, GridPlan, Phase, Terms
+from playground.knobs import Settings
+from playground.networks import build_generator, build_trunk, layers
+from playground.networks.autoencoder import build_autoencoder
+from playground.networks.describe import describe as describe_network
+from playground.networks.style import Growing, enlarge, fade_real
+from playground.schedules import growth, learning_rate_factor, noise_sigma
+
+#: the knob behind each objective's option, where the two are not called the same
+OPTION_KNOBS = {"form": "kl_form"}
+
+
+class Judgement(NamedTuple):
+    """What a discriminator says of a batch: `score` [N]; the rest None where it has no such head."""
+
+    score: Tensor
+    features: Tensor | None = None
+    class_logits: Tensor | None = None
+    codes: Tensor | None = None
+
+
+def _as_it_is(module: nn.Module) -> nn.Module:
+    return module
+
+
+class Generator(nn.Module):
+    """G(z, label, codes): noise [N, latent_dim], labels int64 [N] and codes [N, d] to pictures in [-1, 1]."""
+
+    def __init__(self, settings: Settings, info: DataInfo):
+        super().__init__()
+        self.codes = code_layout(settings)
+        # in G a projection has no counterpart: the label comes in as an embedding
+        kind = "embedding" if settings.condition == "projection" else settings.condition
+        self.label_input = LabelInput(kind, len(info.classes), min(settings.latent_dim, 50))
+        self.network = build_generator(
+            settings.architecture,
+            input_dim=settings.latent_dim + self.label_input.extra_dim + (self.codes.dim if self.codes else 0),
+            channels=info.channels,
+            size=info.size,
+            width=settings.width,
+            norm=settings.norm_g,
+            dropout=settings.dropout_g,
+        )
+        for layer in self.network.modules():
+            if isinstance(layer, layers.Dropout):
+                layer.always = True  # a source of variety like z: at sampling too (pix2pix, arXiv 1611.07004)
+
+    def forward(
+        self, z: Tensor, label: Tensor | None = None, codes: Tensor | None = None, psi: float | None = None
+    ) -> Tensor:
+        """`psi` pulls the styles of a style-based network towards their mean; None leaves them."""
+        vector = self.label_input(z, label)
+        vector = vector if codes is None else torch.cat([vector, codes], 1)
+        if psi is None:
+            return self.network(vector)
+        w = self.network.truncate(self.network.mapping(vector), psi)
+        return self.network.synthesis(w, self.network.noise).clamp(-1, 1)
+
+
+class Discriminator(nn.Module):
+    """D(x, label): one trunk and its heads; returns a `Judgement`.
+
+    With an auxiliary class head (ACGAN) D is not told the label: telling it is its task.
+    """
+
+    def __init__(self, settings: Settings, info: DataInfo):
+        super().__init__()
+        classes = len(info.classes)
+        told = "none" if settings.auxiliary > 0 else settings.condition
+        self.maps = LabelMaps("none" if told == "projection" else told, classes, info.size)
+        self.trunk = build_trunk(
+            settings.architecture,
+            channels=info.channels * settings.packing + self.maps.extra_channels,
+            size=info.size,
+            width=settings.width,
+            norm=settings.norm_d,
+            spectral_norm=settings.spectral_norm,
+            minibatch=settings.minibatch,
+        )
+        head = layers.apply_spectral_norm if settings.spectral_norm else _as_it_is
+        features = self.trunk.feature_dim
+        self.score_head = head(nn.Linear(features, 1))
+        self.projection = None
+        if told == "projection":
+            self.projection = Projection(classes, features, spectral_norm=settings.spectral_norm)
+        self.class_head = head(nn.Linear(features, classes)) if settings.auxiliary > 0 else None
+        codes = code_layout(settings)
+        self.code_head = nn.Linear(features, codes.output_dim) if codes else None
+        if settings.architecture.startswith("dcgan") and not settings.spectral_norm:
+            layers.initialise_dcgan_(self.score_head)
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Judgement:
+        features = self.trunk(self.maps(x, label))
+        score = self.score_head(features).squeeze(1)
+        if self.projection is not None:
+            score = score + self.projection(features, label)
+        return Judgement(
+            score,
+            features,
+            None if self.class_head is None else self.class_head(features),
+            None if self.code_head is None else self.code_head(features),
+        )
+
+
+class EnergyDiscriminator(nn.Module):
+    """EBGAN's D: an auto-encoder whose reconstruction error is the energy E; score = -E, features = the code."""
+
+    def __init__(self, settings: Settings, info: DataInfo):
+        super().__init__()
+        self.autoencoder = build_autoencoder(
+            settings.architecture,
+            channels=info.channels * settings.packing,
+            size=info.size,
+            width=settings.width,
+            code_dim=settings.code_dim,
+            norm=settings.norm_d,
+        )
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Judgement:
+        energy, code = self.autoencoder.energy_and_code(x)
+        return Judgement(-energy, code)
+
+
+def code_layout(settings: Settings) -> Codes | None:
+    """The InfoGAN codes that the settings ask for; None where there are none."""
+    categorical = (settings.code_categories,) if settings.code_categories else ()
+    return Codes(categorical, settings.code_continuous) if categorical or settings.code_continuous else None
+
+
+class Made(NamedTuple):
+    """A batch of fakes and what they were made from."""
+
+    images: Tensor
+    label: Tensor | None
+    codes: Tensor | None
+
+
+class Adversarial(Family):
+    """One G against one D. See `playground.methods` for the systems of the literature that this covers."""
+
+    def __init__(self, settings: Settings, info: DataInfo):
+        super().__init__(settings, info)
+        check_together(settings, info)
+        self.objective = objectives.OBJECTIVES[settings.objective]
+        self.codes = code_layout(settings)
+        self.labelled = settings.condition != "none" or settings.auxiliary > 0
+        discriminator = EnergyDiscriminator if self.objective.energy else Discriminator
+        self.players = {"D": discriminator(settings, info), "G": Generator(settings, info)}
+        self.buffer = stabilisers.ReplayBuffer(settings.replay_buffer) if settings.replay_buffer else None
+        self._made: Made | None = None  # fakes that D has just seen, with their graph, for G to answer for
+        self._scores: dict[str, Tensor] = {}
+
+    # --- the game
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (
+            Phase("discriminator", ("D",), self.discriminator_terms, lambda: self.settings.critic_steps, self._clip),
+            Phase("generator", ("G",), self.generator_terms),
+        )
+
+    def discriminator_terms(self, batch: Batch) -> Terms:
+        """D's loss: adversarial, class and code terms on real and fake, plus the penalties that are on."""
+        self._grow()
+        real, label = self._real(batch.images), batch.labels if self.labelled else None
+        reuse = self.settings.critic_steps == 1 and not self.settings.unroll_steps
+        if reuse:  # G has not moved when its own turn comes, so the graph is still the right one
+            self._made = made = self._make(label, len(real))
+        else:
+            with torch.no_grad():
+                made = self._make(label, len(real))
+        fake = made.images.detach()
+        if self.buffer is not None:
+            fake = self.buffer.query(fake, self.generator)
+        real_view, fake_view = self._view(real), self._view(fake)
+        result, real_says, fake_says = self._discriminator_terms(self.players["D"], real_view, fake_view, label, made)
+        self._scores = {"real": real_says.score.detach(), "fake": fake_says.score.detach()}
+        return result
+
+    def generator_terms(self, batch: Batch) -> Terms:
+        """G's loss against today's discriminator, or one some steps ahead (unrolling)."""
+        s = self.settings
+        label = batch.labels if self.labelled else None
+        made = self._made if self._made is not None else self._make(label, len(batch.images))
+        self._made = None
+        fake_view = self._view(made.images)
+        needs_real = self.objective.relativistic or s.feature_matching > 0 or s.unroll_steps > 0
+        real_view = self._view(self._real(batch.images)) if needs_real else None
+        opponent = self._opponent(real_view, fake_view, made) if s.unroll_steps else self.players["D"]
+        says = opponent(fake_view, made.label)
+        real_says = None
+        if self.objective.relativistic or s.feature_matching > 0:
+            # G reaches the scores of reals only through the steps that an unrolled D takes
+            with torch.set_grad_enabled(bool(s.unroll_steps)):
+                real_says = opponent(real_view, made.label)
+        adversarial = self.objective.generator(
+            says.score, None if real_says is None else real_says.score, **self._options()
+        )
+        result: Terms = {"adversarial": adversarial * s.validity}
+        if says.class_logits is not None:
+            result["class"] = s.auxiliary * terms.class_cross_entropy(says.class_logits, made.label)
+        if says.codes is not None:
+            result["information"] = s.information * self._information(says.codes, made.codes)
+        if s.feature_matching > 0 and real_says is not None:
+            result["feature_matching"] = s.feature_matching * terms.feature_matching(real_says.features, says.features)
+        if s.pulling_away > 0 and says.features is not None:
+            result["pulling_away"] = s.pulling_away * terms.pulling_away(says.features)
+        return result
+
+    def _discriminator_terms(
+        self, judge: Callable[..., Judgement], real: Tensor, fake: Tensor, label: Tensor | None, made: Made
+    ) -> tuple[Terms, Judgement, Judgement]:
+        """D's terms for any `judge` (D itself, or D at unrolled weights)."""
+        s = self.settings
+        real_says, fake_says = judge(real, label), judge(fake, made.label)
+        options = self._options()
+        if self.objective.soft_targets and (s.label_smoothing or s.noisy_labels or s.label_flip):
+            kwargs = {
+                "noisy": s.noisy_labels, "flip": s.label_flip, "generator": self.generator, "device": real.device,
+            }  # fmt: skip
+            options["real_target"] = stabilisers.real_targets(len(real), smoothing=s.label_smoothing, **kwargs)
+            options["fake_target"] = stabilisers.fake_targets(len(fake), **kwargs)
+        adversarial = self.objective.discriminator(real_says.score, fake_says.score, **options)
+        result: Terms = {"adversarial": adversarial * s.validity}
+        if real_says.class_logits is not None:
+            on_real = terms.class_cross_entropy(real_says.class_logits, label)
+            on_fake = terms.class_cross_entropy(fake_says.class_logits, made.label)
+            result["class"] = s.auxiliary * 0.5 * (on_real + on_fake)
+        if fake_says.codes is not None:
+            result["information"] = s.information * self._information(fake_says.codes, made.codes)
+        for name, penalty in penalties.PENALTIES.items():
+            weight = s[name]
+            if weight > 0:
+                value = penalty.function(lambda x: judge(x, label).score, real, fake, self.generator)
+                result[name] = weight * value
+        return result, real_says, fake_says
+
+    def _opponent(self, real: Tensor, fake: Tensor, made: Made) -> Callable[..., Judgement]:
+        """D after `unroll_steps` further Adam steps on this batch, as a differentiable function of the fakes.
+
+        Metz et al. 2016 (arXiv 1611.02163), eq. 4 to 7. The look-ahead sees the same real and fake batch at each step,
+        starts Adam's moments from zero, and leaves D itself untouched.
+        """
+        discriminator = self.players["D"]
+        weights = {name: p.detach().requires_grad_() for name, p in discriminator.named_parameters()}
+        buffers = {name: b.clone() for name, b in discriminator.named_buffers()}
+        s = self.settings
+        beta1, beta2 = s.beta1, s.beta2
+        rate = s.learning_rate_d * learning_rate_factor(self.step, self.total_steps, s.rate_decay)
+
+        def judge(at: dict[str, Tensor]) -> Callable[..., Judgement]:
+            return lambda x, label=None: functional_call(discriminator, (at, buffers), (x, label))
+
+        first = {name: torch.zeros_like(w) for name, w in weights.items()}
+        second = {name: torch.zeros_like(w) for name, w in weights.items()}
+        for t in range(1, s.unroll_steps + 1):
+            losses, _, _ = self._discriminator_terms(judge(weights), real, fake, made.label, made)
+            gradients = torch.autograd.grad(
+                sum(losses.values()), list(weights.values()), create_graph=True, allow_unused=True
+            )
+            moved = {}
+            for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
+                if gradient is None:
+                    moved[name] = weight
+                    continue
+                first[name] = beta1 * first[name] + (1 - beta1) * gradient
+                second[name] = beta2 * second[name] + (1 - beta2) * gradient.square()
+                # inside the root: the derivative of √v at v = 0 is infinite
+                root = (second[name] / (1 - beta2**t) + 1e-16).sqrt()
+                moved[name] = weight - rate * (first[name] / (1 - beta1**t)) / root
+            weights = moved
+        return judge(weights)
+
+    # --- its parts
+
+    def _make(self, label: Tensor | None, count: int) -> Made:
+        device = next(self.players["G"].parameters()).device
+        z = draw_latents(self.settings, count, self.generator, device)
+        codes = self.codes.sample(count, self.generator, device) if self.codes else None
+        return Made(self.players["G"](z, label, codes), label, codes)
+
+    def _view(self, images: Tensor) -> Tensor:
+        """What D is shown of `images`: augmented, blurred by instance noise, packed; each where it is on."""
+        s = self.settings
+        if s.augment != "none":
+            images = stabilisers.augment(images, s.augment, self.generator)
+        if s.instance_noise > 0:
+            sigma = noise_sigma(self.step, s.instance_noise, s.instance_noise_steps)
+            if sigma > 0:
+                images = stabilisers.instance_noise(images, sigma, self.generator)
+        return stabilisers.pack(images, s.packing) if s.packing > 1 else images
+
+    def _real(self, images: Tensor) -> Tensor:
+        """Real pictures as D meets them: mirrored at random, and no larger than a growing generator can make."""
+        if self.settings.flip:
+            turned = torch.rand(len(images), 1, 1, 1, device=images.device, generator=self.generator) < 0.5
+            images = torch.where(turned, images.flip(3), images)
+        network = self.players["G"].network
+        return fade_real(images, network.resolution, network.alpha) if isinstance(network, Growing) else images
+
+    def _growth(self) -> tuple[int, float] | None:
+        """(stage, α) of the present step; None for networks that don't grow."""
+        network = self.players["G"].network
+        if not isinstance(network, Growing):
+            return None
+        if not self.settings.grow:
+            return len(network.resolutions) - 1, 1.0
+        return growth(self.step, self.total_steps, self.info.size, start=min(self.settings.grow_from, self.info.size))
+
+    def _grow(self) -> None:
+        """Bring both players to the stage that the schedule asks for."""
+        stage = self._growth()
+        if stage is not None:
+            generator = self.players["G"].network
+            generator.set_growth(*stage)
+            self.players["D"].trunk.set_growth(*stage)
+            generator.mixing, generator.mixed_dim = self.settings.style_mixing, self.settings.latent_dim
+
+    def _information(self, predicted: Tensor, codes: Tensor) -> Tensor:
+        """Minus the variational bound on I(codes; picture), up to the codes' constant entropy."""
+        logits, means = self.codes.split_prediction(predicted)
+        categories, continuous = self.codes.split(codes)
+        total = predicted.new_zeros(())
+        for logit, category in zip(logits, categories, strict=True):
+            total = total + terms.categorical_information(logit, category)
+        return total + terms.continuous_information(means, continuous) if self.codes.continuous else total
+
+    def _options(self) -> dict[str, Any]:
+        """The objective's options from the knobs of the same name."""
+        return {name: self.settings[OPTION_KNOBS.get(name, name)] for name in self.objective.options}
+
+    def _clip(self) -> None:
+        if self.settings.weight_clip > 0:
+            penalties.clip_weights_(self.players["D"].parameters(), self.settings.weight_clip)
+
+    # --- what is seen of it
+
+    def grid_plan(self) -> GridPlan:
+        if self.labelled:
+            names = self.info.classes[:10]
+            return GridPlan(len(names), 8 if self.info.size <= 64 else 4, names)
+        if self.codes and self.codes.categorical:
+            count = min(self.codes.categorical[0], 10)
+            return GridPlan(count, 8, tuple(f"code {i}" for i in range(count)))
+        side = {16: 8, 32: 8, 64: 6}.get(self.info.size, 4)
+        return GridPlan(side, side)
+
+    def grid(self, players: dict[str, nn.Module], seed: int) -> Tensor:
+        plan = self.grid_plan()
+        generator = players["G"]
+        device = next(generator.parameters()).device
+        count = plan.rows * plan.columns
+        label = row_labels(len(self.info.classes), plan.columns, plan.rows, device) if self.labelled else None
+        codes = None
+        if self.codes:
+            codes = self.codes.sample(count, torch.Generator().manual_seed(seed), device)
+            if self.codes.categorical:
+                rows = row_labels(self.codes.categorical[0], plan.columns, plan.rows, device)
+                codes = self.codes.join([rows], self.codes.split(codes)[1])
+        z = torch.from_numpy(seeded_latents(self.settings, count, seed)).to(device)
+        layers.set_generator(generator, torch.Generator(device).manual_seed(seed))
+        stage = self._growth()
+        if stage is not None:  # the average has its own copy of the stage
+            generator.network.set_growth(*stage)
+        return enlarge(generator(z, label, codes), self.info.size)
+
+    def observations(self) -> dict[str, Tensor]:
+        real, fake = self._scores["real"].float(), self._scores["fake"].float()
+        shown = (lambda s: s) if self.objective.critic or self.objective.energy else torch.sigmoid
+        seen = {
+            "score_real": shown(real).mean(),
+            "score_fake": shown(fake).mean(),
+            "accuracy_d": (real[:, None] > fake[None, :]).float().mean(),
+        }
+        network = self.players["G"].network
+        if isinstance(network, Growing) and self.settings.grow:
+            seen |= {name: torch.full((), float(value), device=real.device)
+                     for name, value in (("resolution", network.resolution), ("alpha", network.alpha))}  # fmt: skip
+        return seen
+
+    def histograms(self) -> dict[str, Tensor]:
+        return dict(self._scores)
+
+    def singular_values(self) -> dict[str, Tensor]:
+        return layers.singular_values(self.players["D"]) if self.settings.spectral_norm else {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {} if self.buffer is None else {"buffer": self.buffer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        if self.buffer is not None and "buffer" in state:
+            self.buffer.load_state_dict(state["buffer"])
+
+    def check_change(self, name: str, value: Any) -> None:
+        changed = Settings(self.settings)
+        changed[name] = value
+        check_together(changed, self.info)
+        if name == "auxiliary" and (value > 0) != (self.settings.auxiliary > 0):
+            raise UsageError(
+                "A class head can't be added or taken away while a training runs: start a new run with auxiliary "
+                f"{'set' if value > 0 else '0'}."
+            )
+
+    @classmethod
+    def sampling_networks(cls, settings: Settings, info: DataInfo) -> dict[str, nn.Module]:
+        return {"G": Generator(settings, info)}
+
+    @classmethod
+    def describe(cls, settings: Settings, info: DataInfo) -> list[tuple[str, list[Any]]]:
+        check_together(settings, info)
+        generator = Generator(settings, info)
+        vector = torch.zeros(2, settings.latent_dim + generator.label_input.extra_dim)
+        if generator.codes:
+            vector = torch.zeros(2, vector.shape[1] + generator.codes.dim)
+        energy = objectives.OBJECTIVES[settings.objective].energy
+        if energy:
+            body = EnergyDiscriminator(settings, info).autoencoder
+            pictures = torch.zeros(2, info.channels * settings.packing, info.size, info.size)
+        else:
+            whole = Discriminator(settings, info)
+            body = nn.Sequential(whole.trunk, whole.score_head)
+            pictures = torch.zeros(
+                2, info.channels * settings.packing + whole.maps.extra_channels, info.size, info.size
+            )
+        name = "Critic" if objectives.OBJECTIVES[settings.objective].critic else "Discriminator"
+        return [("Generator", describe_network(generator.network, vector)), (name, describe_network(body, pictures))]
+
+
+def draw_latents(settings: Settings, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+    """z [count, latent_dim] float32 on `device`: standard normal, or uniform in [-1, 1]."""
+    if settings.latent == "uniform":
+        return torch.rand(count, settings.latent_dim, device=device, generator=generator).mul_(2).sub_(1)
+    return torch.randn(count, settings.latent_dim, device=device, generator=generator)
+
+
+def seeded_latents(settings: Settings, count: int, seed: int, threshold: float | None = None) -> np.ndarray:
+    """z [count, latent_dim] float32 that depends on the seed and the row alone: the same on every device and for any count.
+
+    With `threshold`, entries beyond ±threshold are redrawn (the truncation trick of BigGAN, Brock et al. 2018).
+    """
+    uniform = settings.latent == "uniform"
+    z = np.empty((count, settings.latent_dim), np.float32)
+    for row in range(count):
+        rng = np.random.default_rng([seed, row])
+        draw = (lambda n, rng=rng: rng.uniform(-1, 1, n)) if uniform else (lambda n, rng=rng: rng.standard_normal(n))
+        z[row] = draw(settings.latent_dim)
+        while threshold is not None and (outside := np.abs(z[row]) > threshold).any():
+            z[row, outside] = draw(int(outside.sum()))
+    return z
+
+
+def check_together(settings: Settings, info: DataInfo) -> None:
+    """Raise UsageError, with one sentence, for settings that don't go together or don't suit the data."""
+    s = settings
+    objective = objectives.OBJECTIVES[s.objective]
+    if (s.condition != "none" or s.auxiliary > 0) and len(info.classes) < 2:
+        raise UsageError(
+            f"This preset needs labelled pictures and '{info.name}' has none: sort them into one folder a class, "
+            "or use 'faces' or 'shapes'."
+        )
+    if s.auxiliary > 0 and s.condition == "none":
+        raise UsageError("The class loss needs a condition: set condition to embedding or onehot.")
+    if not objective.soft_targets and (s.label_smoothing or s.noisy_labels or s.label_flip):
+        raise UsageError(
+            f"Label smoothing, noise and flipping need targets, which the objective '{s.objective}' does not have: "
+            "use non-saturating, minimax or least-squares."
+        )
+    if objective.energy and (
+        s.condition != "none" or s.code_categories or s.code_continuous or s.spectral_norm or s.minibatch != "none"
+    ):
+        raise UsageError(
+            "With the energy objective D is an auto-encoder: it takes no condition, codes, spectral normalisation or "
+            "minibatch layer."
+        )
+    if objective.energy and s.weight_clip > 0:
+        raise UsageError(
+            "With the energy objective D is an auto-encoder, which clipping would cripple: set weight_clip to 0."
+        )
+    if s.pulling_away > 0 and not objective.energy:
+        raise UsageError("The pulling-away term belongs to the energy objective: set objective to energy.")
+    if s.packing > 1 and (s.condition != "none" or s.code_categories or s.code_continuous):
+        raise UsageError(
+            "Packing shows D several samples at once, which may not share a label: use it unconditionally."
+        )
+    if s.packing > 1 and s.batch_size % s.packing:
+        raise UsageError(f"batch_size must be a multiple of packing: {s.batch_size} is not a multiple of {s.packing}.")
+    if s.information > 0 and not (s.code_categories or s.code_continuous):
+        raise UsageError("Mutual information needs codes: set code_categories or code_continuous.")
+    if s.replay_buffer and (s.condition != "none" or s.code_categories or s.code_continuous):
+        raise UsageError("The replay buffer keeps pictures without their labels or codes: use it unconditionally.")
+    if s.unroll_steps and s.replay_buffer:
+        raise UsageError("Unrolling differentiates through D's view of fresh fakes: switch the replay buffer off.")
+    if s.architecture == "style" and s.objective == "energy":
+        raise UsageError("The style architecture has no auto-encoder: choose another objective than energy.")
+    if s.grow and s.architecture != "style":
+        raise UsageError("Only the style architecture can grow: set architecture to style, or grow to false.")
+    if s.grow and s.condition == "embedding" and not s.auxiliary:
+        raise UsageError("A growing discriminator takes its labels as onehot or projection, not as embedding.")
+    if s.grow and s.unroll_steps:
+        raise UsageError("Unrolling and growing don't go together: switch one of them off.")

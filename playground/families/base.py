@@ -1,0 +1,102 @@
+"""What the trainer knows of a family: players, phases, and a grid to look at."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from playground.data.base import Batch, DataInfo
+from playground.knobs import Settings
+
+Terms = dict[str, Tensor]
+
+
+def _once() -> int:
+    return 1
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One turn of a step: `players` move against the sum of the terms that `loss(batch)` returns.
+
+    `repeats` is asked anew each step, so it can be a live knob; `after` runs once the optimiser has moved
+    (weight clipping).
+    """
+
+    name: str
+    players: tuple[str, ...]
+    loss: Callable[[Batch], Terms]
+    repeats: Callable[[], int] = _once
+    after: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class GridPlan:
+    """The fixed-seed sample grid: how many rows and columns, and what each row is called ("" for none)."""
+
+    rows: int
+    columns: int
+    row_names: tuple[str, ...] = ()
+
+
+class Family(ABC):
+    """Networks and their wiring. Randomness comes from `self.generator` alone, which the trainer sets and saves."""
+
+    #: players whose moving average is kept and sampled from
+    averaged: ClassVar[tuple[str, ...]] = ("G",)
+
+    def __init__(self, settings: Settings, info: DataInfo):
+        self.settings, self.info = settings, info
+        self.players: dict[str, nn.Module] = {}
+        self.generator: torch.Generator | None = None
+        self.step = 0
+        self.total_steps = settings.steps
+
+    @abstractmethod
+    def phases(self) -> tuple[Phase, ...]:
+        """The turns of one step, in order."""
+
+    @abstractmethod
+    def grid_plan(self) -> GridPlan:
+        """How the sample grid is laid out."""
+
+    @abstractmethod
+    def grid(self, players: dict[str, nn.Module], seed: int) -> Tensor:
+        """The fixed-seed samples [rows*columns, C, H, W] in [-1, 1], drawn by `players` (the averaged ones)."""
+
+    @abstractmethod
+    def observations(self) -> dict[str, Tensor]:
+        """Scalars of the last step for the charts, still on the device."""
+
+    def histograms(self) -> dict[str, Tensor]:
+        """Vectors whose distribution is worth seeing ("real", "fake" scores); empty where there are none."""
+        return {}
+
+    def singular_values(self) -> dict[str, Tensor]:
+        """Largest singular value of each spectrally normalised layer; empty where there are none."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """What the next step reads besides networks, optimisers and generators (buffers of past samples)."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027 - nothing to restore by default
+        """Restore `state_dict`."""
+
+    def check_change(self, name: str, value: Any) -> None:  # noqa: B027 - every live knob may move by default
+        """Raise UsageError where a live knob can't take `value` with the networks as they were built."""
+
+    @classmethod
+    @abstractmethod
+    def sampling_networks(cls, settings: Settings, info: DataInfo) -> dict[str, nn.Module]:
+        """Fresh copies of the networks that a saved model holds: those in `averaged`, by name."""
+
+    @classmethod
+    def describe(cls, settings: Settings, info: DataInfo) -> list[tuple[str, list[Any]]]:
+        """[(title, layer rows)] of the networks these settings build."""
+        raise NotImplementedError

@@ -1,0 +1,361 @@
+"""A trained model: saved as safetensors with its settings and a card, opened again without running any code from it."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from playground.data.base import DataInfo
+from playground.devices import resolve_device
+from playground.errors import DataError, UsageError, suggestion, unknown
+from playground.families import family_class, initialising
+from playground.knobs import KNOBS, Settings, settings
+from playground.methods import METHODS, find_method
+from playground.networks import layers
+from playground.networks.style import enlarge
+from playground.runs import atomic_write, disk_errors
+
+FORMAT = 1
+FILES = ("config.json", "model.safetensors", "README.md")
+PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
+MAX_MODEL_BYTES = 2 * 1024**3
+
+
+class Model:
+    """A trained generator and what it takes to draw with it.
+
+    Args:
+        preset: the name of the preset that trained it.
+        knobs: all settings it was trained with.
+        info: the data set it was trained on.
+        modules: its networks by name.
+        facts: whatever else the card and the app show (step, images, seconds, name).
+    """
+
+    #: pictures drawn at once; fixed, so that a picture doesn't depend on how many are asked for
+    chunk = 64
+
+    def __init__(
+        self, preset: str, knobs: Settings, info: DataInfo, modules: dict[str, nn.Module], facts: dict[str, Any]
+    ):
+        self.preset, self.settings, self.info, self.modules, self.facts = preset, knobs, info, modules, facts
+        for module in modules.values():
+            module.eval().requires_grad_(False)
+
+    def __repr__(self) -> str:
+        return f"Model({self.preset!r}, data={self.info.name!r}, size={self.info.size}, step={self.facts.get('step')})"
+
+    @property
+    def device(self) -> torch.device:
+        return next(next(iter(self.modules.values())).parameters()).device
+
+    def to(self, device: str | torch.device) -> Model:
+        """Move the networks; returns the model itself."""
+        for module in self.modules.values():
+            module.to(device)
+        return self
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int = 16,
+        seed: int = 0,
+        labels: int | str | Sequence[int | str] | None = None,
+        truncation: float | None = None,
+        codes: Sequence[float] | None = None,
+    ) -> Tensor:
+        """Draw pictures.
+
+        Args:
+            n: how many, at least 1.
+            seed: the same seed gives the same pictures; picture i doesn't depend on `n`.
+            labels: one class (name or number) for all, or one a picture; None deals the classes out in turn.
+            truncation: smaller is safer and more alike; None is off. A style-based model is pulled towards its mean
+                style by this ψ (1 is off); in others, entries of z beyond ± this are redrawn.
+            codes: InfoGAN codes for all pictures, [d]; None draws them from the seed.
+
+        Returns:
+            (n, C, H, W) float32 in [-1, 1], on the CPU.
+
+        Raises:
+            UsageError: a count, label or truncation out of range, labels for a model that has none.
+        """
+        from playground.families.adversarial import code_layout, seeded_latents
+
+        if not isinstance(n, Integral) or not 1 <= n <= 100_000:
+            raise UsageError(f"The number of samples must be a whole number from 1 to 100,000, not {n}.")
+        if not isinstance(seed, Integral) or not 0 <= seed < 2**31:
+            raise UsageError(f"The seed must be a whole number from 0 to {2**31 - 1:,}, not {seed}.")
+        if truncation is not None and not (isinstance(truncation, Real) and 0.05 <= truncation <= 100):
+            raise UsageError(f"Truncation must be a number between 0.05 and 100, not {truncation}.")
+        n, seed = int(n), int(seed)
+        in_w = self.settings.architecture == "style"
+        z = torch.from_numpy(seeded_latents(self.settings, n, seed, None if in_w else truncation))
+        label = self._labels(labels, n)
+        layout = code_layout(self.settings)
+        chosen = None
+        if layout is not None:
+            # picture by picture, so that picture i is the same whatever n is
+            drawn = [
+                layout.sample(1, torch.Generator().manual_seed(seed * 100_003 + i), torch.device("cpu"))
+                for i in range(n)
+            ]
+            chosen = torch.cat(drawn)
+            if codes is not None:
+                if len(codes) != layout.dim or not all(isinstance(c, Real) and math.isfinite(c) for c in codes):
+                    raise UsageError(f"This model takes {layout.dim} finite numbers as codes, not {list(codes)}.")
+                chosen = torch.tensor([float(c) for c in codes]).expand(n, layout.dim)
+        elif codes is not None:
+            raise UsageError("This model has no codes: it was not trained as an InfoGAN.")
+        generator = self.modules["G"]
+        layers.set_generator(generator, torch.Generator().manual_seed(seed))  # on the CPU: for all devices the same
+        parts = []
+        for a in range(0, n, self.chunk):
+            inputs = [
+                None if t is None else _padded(t[a : a + self.chunk], self.chunk).to(self.device)
+                for t in (z, label, chosen)
+            ]
+            drawn = enlarge(generator(*inputs, psi=truncation if in_w else None), self.info.size)  # saved while growing, it draws smaller pictures
+            parts.append(drawn[: min(self.chunk, n - a)].float().cpu())
+        return torch.cat(parts)
+
+    def _labels(self, labels: int | str | Sequence[int | str] | None, n: int) -> Tensor | None:
+        classes = self.info.classes
+        labelled = self.settings.condition != "none" or self.settings.auxiliary > 0
+        if not labelled:
+            if labels is not None:
+                raise UsageError("This model was trained without labels, so no class can be chosen.")
+            return None
+        if labels is None:
+            return torch.arange(n) % len(classes)
+        each = [labels] * n if isinstance(labels, (Real, str)) else list(labels)
+        if len(each) != n:
+            raise UsageError(f"Give one label for all or one a picture: {len(each)} labels for {n} pictures.")
+        return torch.tensor([self._label(label) for label in each])
+
+    def _label(self, label: int | str) -> int:
+        classes = self.info.classes
+        if isinstance(label, str):
+            if label not in classes:
+                raise unknown("class", label, classes)
+            return classes.index(label)
+        try:
+            number = operator.index(label)
+        except TypeError:
+            raise UsageError(f"A class is chosen by its name or whole number, not by {label!r}.") from None
+        if not 0 <= number < len(classes):
+            raise UsageError(f"Class {number} does not exist: this model knows 0 to {len(classes) - 1}.")
+        return number
+
+    def save(self, folder: str | Path) -> Path:
+        """Write model.safetensors, config.json and README.md to `folder`.
+
+        Raises:
+            TrainingError: no room on the disk, or no permission.
+        """
+        folder = Path(folder)
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        tensors = {
+            f"{name}.{key}": value.detach().cpu().contiguous()
+            for name, module in self.modules.items()
+            for key, value in module.state_dict().items()
+        }
+        atomic_write(folder / "model.safetensors", safetensors.torch.save(tensors))
+        config = {
+            "format": FORMAT,
+            "preset": self.preset,
+            "knobs": dict(self.settings),
+            "data": asdict(self.info),
+            "facts": self.facts,
+        }
+        atomic_write(folder / "config.json", (json.dumps(config, indent=2) + "\n").encode())
+        atomic_write(folder / "README.md", self.card().encode())
+        return folder
+
+    def card(self) -> str:
+        """The model card, in Markdown."""
+        method = METHODS[self.preset]
+        info, facts = self.info, self.facts
+        changed = {k: v for k, v in self.settings.items() if v != KNOBS[k].default}
+        lines = [
+            f"# {facts.get('name') or method.title + ' on ' + info.name}",
+            "",
+            f"A **{method.title}** ({method.reference}, {method.url}), trained on *{info.name}*.",
+            "",
+            f"- Pictures: {info.size} × {info.size}, {'colour' if info.channels == 3 else 'greyscale'}",
+            f"- Trained for {facts.get('step', 0):,} steps on {facts.get('images', 0):,} pictures shown, "
+            f"in {facts.get('seconds', 0):,.0f} s on {facts.get('device', 'an unknown device')}",
+            f"- Data: {info.count:,} pictures" + (f", classes: {', '.join(info.classes)}" if info.classes else ""),
+            f"- Licence of the data: {info.licence or 'not stated; ask whoever owns the pictures'}",
+            f"- Weights: moving average of the generator, decay {self.settings.ema_decay}",
+            "",
+            "## Use",
+            "",
+            "```python",
+            "import playground as pg",
+            'model = pg.load_model("path/to/this/folder")',
+            "pictures = model.sample(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]",
+            "```",
+            "",
+            "## Settings that differ from the defaults",
+            "",
+            *(f"- `{name}`: {value}" for name, value in sorted(changed.items())),
+        ]
+        return "\n".join(lines) + "\n"
+
+
+def _padded(rows: Tensor, count: int) -> Tensor:
+    """`rows` filled up to `count` with copies of the first: kernels may round differently for another batch size."""
+    if len(rows) == count:
+        return rows
+    return torch.cat([rows, rows[:1].expand(count - len(rows), *rows.shape[1:])])
+
+
+def list_shipped() -> list[str]:
+    """Names of the models that come with the project."""
+    return sorted(p.parent.name for p in PRETRAINED.glob("*/model.safetensors"))
+
+
+def load_model(model: str | Path, device: str = "cpu") -> Model:
+    """Open a saved model.
+
+    Args:
+        model: a model folder, a run folder that holds one, an exported .zip, or the name of a shipped model.
+        device: where to put it: "auto", "cpu", "cuda" or "cuda:N".
+
+    Raises:
+        UsageError: nothing of that name, or no such device.
+        DataError: a file is missing, damaged, not safetensors, or of another shape. Nothing is ever unpickled.
+    """
+    device, shipped = resolve_device(device), list_shipped()
+    path = Path(os.path.expanduser(model))
+    if str(model) in shipped:
+        path = PRETRAINED / str(model)
+    if os.path.isfile(path) and path.suffix.lower() == ".zip":
+        return _load_zip(path, device)
+    if not os.path.isdir(path):
+        hint = suggestion(str(model), shipped) if shipped else "Give the path of a model folder."
+        raise UsageError(f"There is no model '{model}'. {hint}")
+    if (path / "model").is_dir():  # a run folder
+        path = path / "model"
+    parts = {}
+    for name in FILES[:2]:
+        if not (path / name).is_file():
+            raise DataError(
+                f"The model folder '{path.name}' lacks {name}: save the model again, or copy the whole folder."
+            )
+        try:
+            parts[name] = (path / name).read_bytes()
+        except OSError as error:
+            raise DataError(f"{name} of the model '{path.name}' can't be read ({error.strerror}).") from error
+    return _assemble(parts["config.json"], parts["model.safetensors"], path.name, device)
+
+
+def _load_zip(path: Path, device: str) -> Model:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = {}
+            for member in archive.infolist():
+                name = Path(member.filename).name
+                if name in FILES[:2] and name not in parts:
+                    if member.file_size > MAX_MODEL_BYTES:
+                        raise DataError(
+                            f"'{path.name}' holds a file of {member.file_size:,} bytes, too large for a model."
+                        )
+                    parts[name] = archive.read(member)
+    except DataError:
+        raise
+    except (zipfile.BadZipFile, zlib.error, OSError, RuntimeError, EOFError, ValueError) as error:
+        raise DataError(f"'{path.name}' is not a readable zip file.") from error
+    for name in FILES[:2]:
+        if name not in parts:
+            raise DataError(f"'{path.name}' lacks {name}: export the model again.")
+    return _assemble(parts["config.json"], parts["model.safetensors"], path.name, device)
+
+
+def _assemble(config_bytes: bytes, weights: bytes, name: str, device: str) -> Model:
+    def puzzled(why: object) -> DataError:
+        return DataError(f"The config.json of the model '{name}' can't be understood: {str(why).rstrip('.')}.")
+
+    try:
+        config = json.loads(config_bytes)
+    except (ValueError, RecursionError) as error:
+        raise puzzled(error) from error
+    if not isinstance(config, dict) or not isinstance(config.get("format"), int):
+        raise puzzled("it does not state its format")
+    if config["format"] > FORMAT:
+        raise DataError(f"The model '{name}' was saved by a newer version: update the playground to open it.")
+    missing = [key for key in ("knobs", "data") if not isinstance(config.get(key), dict)]
+    if missing or not isinstance(config.get("preset"), str):
+        raise puzzled(f"its {(missing or ['preset'])[0]} is missing")
+    try:
+        info, method = _data_info(config["data"]), find_method(config["preset"])
+        knobs = settings({k: v for k, v in config["knobs"].items() if k in KNOBS})
+    except UsageError as error:
+        raise puzzled(error) from error
+    try:
+        tensors = safetensors.torch.load(weights)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise DataError(
+            f"The weights of the model '{name}' are not a safetensors file; nothing of it was run."
+        ) from error
+    try:
+        with initialising():
+            modules = family_class(method.family).sampling_networks(knobs, info)
+    except UsageError as error:
+        raise puzzled(error) from error
+    for part, module in modules.items():
+        state = {k.removeprefix(part + "."): v for k, v in tensors.items() if k.startswith(part + ".")}
+        try:
+            module.load_state_dict(state)
+        except RuntimeError as error:
+            raise DataError(
+                f"The weights of the model '{name}' do not fit the networks that its config.json describes."
+            ) from error
+    facts = config["facts"] if isinstance(config.get("facts"), dict) else {}
+    facts = {k: v for k, v in facts.items() if k not in ("step", "images", "seconds") or isinstance(v, Real)}
+    return Model(method.name, knobs, info, modules, facts).to(device)
+
+
+def _data_info(values: Mapping[str, Any]) -> DataInfo:
+    """The facts about the data that a saved config states; raises UsageError where they can't be."""
+    known = {f.name for f in fields(DataInfo)}
+    facts = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
+    for key, low, high in (("channels", 1, 16), ("size", 1, 1024), ("count", 0, 10**12)):
+        number = facts.get(key)
+        if not isinstance(number, int) or not low <= number <= high:
+            raise UsageError(f"its data states {number!r} as {key}")
+    for key in ("classes", "attributes", "notes"):
+        names = facts.setdefault(key, ())
+        if not isinstance(names, tuple) or not all(isinstance(each, str) for each in names):
+            raise UsageError(f"its data states no list of names as {key}")
+    for key in ("name", "licence"):
+        facts[key] = str(facts.get(key, ""))
+    return DataInfo(**facts)
+
+
+def model_of(trainer: Any, **facts: Any) -> Model:
+    """The averaged networks of a `Trainer` as a model of their own (copied: training may go on)."""
+    knobs, info = Settings(trainer.settings), trainer.store.info
+    with initialising():
+        modules = family_class(METHODS[trainer.preset].family).sampling_networks(knobs, info)
+    source = trainer.averages if knobs.ema_decay > 0 else trainer.players
+    for name, module in modules.items():
+        module.load_state_dict(source[name].state_dict())
+    facts = {"step": trainer.step_count, "images": trainer.images_seen, "seconds": round(trainer.seconds, 1), **facts}
+    return Model(trainer.preset, knobs, info, modules, facts).to(trainer.device)

@@ -1,0 +1,85 @@
+"""What many tests share: small pictures made on the spot, and trainings small enough to be done in milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from playground.data.base import Batch, DataInfo, DrawnStore, ImageStore
+from playground.methods import method_settings
+from playground.trainer import Trainer
+
+torch.set_num_threads(1)  # exact repetition is promised at one thread count; and the machine is shared
+
+CLASSES = ("discs", "squares", "stripes")
+EACH = 16
+SIZE = 16
+
+
+def _picture(kind: int, rng: np.random.Generator) -> np.ndarray:
+    """uint8 [16, 16]: a disc, a square or stripes of random place, size and brightness."""
+    y, x = np.mgrid[:SIZE, :SIZE]
+    cx, cy, r = [*rng.uniform(5, 11, 2).tolist(), rng.uniform(2, 5)]
+    inside = [
+        (x - cx) ** 2 + (y - cy) ** 2 < r * r,
+        np.maximum(abs(x - cx), abs(y - cy)) < r,
+        (x + int(cx)) % 4 < 2,
+    ][kind]
+    return np.where(inside, rng.integers(150, 256), rng.integers(0, 60)).astype(np.uint8)
+
+
+def _pixels() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(len(CLASSES)), EACH)
+    return np.stack([_picture(k, rng) for k in labels])[..., None], labels
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 48 greyscale pictures of 16 × 16 pixels in three class folders."""
+    root = tmp_path_factory.mktemp("data") / "shapes16"
+    for i, (pixels, label) in enumerate(zip(*_pixels(), strict=True)):
+        (root / CLASSES[label]).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[..., 0]).save(root / CLASSES[label] / f"{i:03d}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def store() -> ImageStore:
+    """The same pictures, decoded; they are never written to."""
+    pixels, labels = _pixels()
+    info = DataInfo("shapes16", 1, SIZE, len(pixels), CLASSES)
+    return ImageStore(info, torch.from_numpy(pixels), torch.from_numpy(labels))
+
+
+@pytest.fixture
+def drawn_store() -> Callable[[], DrawnStore]:
+    """Makes data sets drawn by code, of which nothing has been drawn yet."""
+
+    def draw(n: int, generator: torch.Generator, device: torch.device) -> Batch:
+        level = torch.rand(n, 1, 1, 1, generator=generator) * 2 - 1
+        return Batch(level.expand(n, 1, SIZE, SIZE).clone(), torch.randint(3, (n,), generator=generator))
+
+    return lambda: DrawnStore(DataInfo("levels", 1, SIZE, 600, CLASSES), draw)
+
+
+@pytest.fixture(scope="session")
+def tiny() -> dict[str, Any]:
+    """Settings with which a step of any preset takes milliseconds."""
+    return {"width": 4, "size": SIZE, "batch_size": 8, "latent_dim": 8, "code_dim": 8, "steps": 4}
+
+
+@pytest.fixture(scope="session")
+def make_trainer(store: ImageStore, tiny: dict[str, Any]) -> Callable[..., Trainer]:
+    """`make_trainer(preset, on=store, **knobs)`: a tiny trainer of a preset."""
+
+    def make(preset: str = "dcgan", on: ImageStore | None = None, **knobs: Any) -> Trainer:
+        return Trainer(preset, method_settings(preset, {**tiny, **knobs}), on or store)
+
+    return make
