@@ -1,0 +1,208 @@
+"""The Guide: one page a preset, composed from what it sets, so that a new row of the table has its page at once."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import gradio as gr
+
+from playground.knobs import Settings
+from playground.methods import METHODS, find_method, method_settings
+from playground.ui import controls
+from playground.ui.context import plain_html, spoken
+from playground.ui.tabs.train import TrainTab, fill_preset, section_of
+
+LATEX = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
+
+
+@dataclass(frozen=True)
+class Term:
+    """What a knob adds to a loss: LaTeX, with the knob's value for `{value}`, and a remark on its symbols."""
+
+    knob: str
+    latex: str
+    remark: str = ""
+
+    def written(self, values: Settings) -> str:
+        """The LaTeX with the knob's value; a factor of 1 is left out."""
+        latex = self.latex.format(value=controls.show(values[self.knob]))
+        return latex.removeprefix(r"1\,").removeprefix(r"1\cdot")
+
+
+_D_TERMS = (
+    Term(
+        "gradient_penalty",
+        r"{value}\,\mathbb{{E}}\big(\lVert\nabla D(\hat x)\rVert_2 - 1\big)^2",
+        r"$\hat x = u\,x + (1-u)\,G(z)$, $u \sim U(0,1)$: points between real and fake.",
+    ),
+    Term(
+        "dragan",
+        r"{value}\,\mathbb{{E}}\big(\lVert\nabla D(x+\delta)\rVert_2 - 1\big)^2",
+        r"$\delta = \tfrac12\,\mathrm{std}(x)\,U(0,1)$: points around the real pictures.",
+    ),
+    Term(
+        "r1", r"\tfrac{{{value}}}{{2}}\,\mathbb{{E}}\lVert\nabla D(x)\rVert^2", "R1: the slope of D at real pictures."
+    ),
+    Term("r2", r"\tfrac{{{value}}}{{2}}\,\mathbb{{E}}\lVert\nabla D(G(z))\rVert^2", "R2: the slope of D at fakes."),
+    Term(
+        "auxiliary",
+        r"{value}\,\big(\mathrm{{CE}}(C(x), y) + \mathrm{{CE}}(C(G(z,y)), y)\big)",
+        "$C$ is a second head of D that names the class.",
+    ),
+    Term(
+        "information",
+        r"{value}\,\mathrm{{H}}\big(Q(G(z,c)), c\big)",
+        "$Q$ is a second head of D that reads the codes $c$ back from the picture: the less it is surprised, the more "
+        "information the picture keeps about them.",
+    ),
+)
+_G_TERMS = (
+    Term("auxiliary", r"{value}\,\mathrm{{CE}}(C(G(z,y)), y)"),
+    Term("information", r"{value}\,\mathrm{{H}}\big(Q(G(z,c)), c\big)"),
+    Term(
+        "pulling_away",
+        r"{value}\cdot\tfrac{{1}}{{N(N-1)}}\sum_{{i\ne j}}\cos^2(s_i, s_j)",
+        "$s_i$ is the code of fake $i$ inside D: the pulling-away term keeps a batch from lining up.",
+    ),
+    Term(
+        "feature_matching",
+        r"{value}\,\lVert\mathbb{{E}}\,\phi(x) - \mathbb{{E}}\,\phi(G(z))\rVert^2",
+        r"$\phi$ are features inside D.",
+    ),
+)
+# Rules beside the losses, by knob: shown where the knob is on.
+_RULES = {
+    "weight_clip": r"After each step of D, every weight is clipped to $[-{value}, {value}]$.",
+    "spectral_norm": r"Each layer of D is $W / \sigma(W)$, with $\sigma$ the largest singular value (power iteration).",
+    "unroll_steps": r"G answers the D of {value} steps later, and is differentiated through those steps.",
+}
+
+
+def formulas(values: Settings) -> str:
+    """Markdown with the two losses that a preset's settings make, and the rules beside them."""
+    from playground.objectives import find_objective
+
+    objective = find_objective(values.objective)
+    losses = [
+        _equation(player, formula, [term.written(values) for term in terms if values[term.knob]])
+        for player, formula, terms in (("D", objective.formula_d, _D_TERMS), ("G", objective.formula_g, _G_TERMS))
+    ]
+    notes = _objective_notes(values)
+    notes += [term.remark for term in (*_D_TERMS, *_G_TERMS) if values[term.knob] and term.remark]
+    notes += [rule.format(value=controls.show(values[knob])) for knob, rule in _RULES.items() if values[knob]]
+    if values.condition != "none":
+        who = "G is told" if values.auxiliary else "Both networks are told"  # D would have no task left
+        notes.append(f"{who} the class $y$ ({values.condition}).")
+    if values.critic_steps > 1:
+        notes.append(f"D takes {values.critic_steps} steps for each step of G.")
+    return "\n\n".join(losses) + "\n\n" + "\n".join(f"- {note}" for note in notes)
+
+
+def _objective_notes(values: Settings) -> list[str]:
+    """What the symbols of the objective's formula stand for, and which of its forms the preset takes."""
+    from playground.objectives import find_divergence
+
+    if values.objective == "f-gan":
+        row = find_divergence(values.divergence)
+        return [
+            f"{row.title}: $f(u) = {row.formula_f}$, $g_f(v) = {row.formula_activation}$, "
+            f"$f^*(t) = {row.formula_conjugate}$.",
+            f"G's loss is taken in its {values.generator_form} form.",
+        ]
+    if values.objective == "kl-wgan":
+        return [f"D's loss is taken in its {values.kl_form} form."]
+    if values.objective == "energy":
+        margin = controls.show(values.margin)
+        return [f"$E(x)$ is the error with which D, an auto-encoder, reconstructs $x$; the margin is $m = {margin}$."]
+    if values.objective in ("minimax", "non-saturating", "relativistic"):
+        return [r"$\mathrm{sp}(t) = \log(1+e^t)$, $\sigma(t) = 1/(1+e^{-t})$; $D$ is the score before the sigmoid."]
+    return []
+
+
+def _equation(player: str, formula: str, extra: list[str]) -> str:
+    formula = "{-}" + formula[1:] if formula.startswith("-") else formula  # a sign, not a difference
+    body = formula.replace(r"\;\text{ or }\;", r"\\[2pt] &\text{or}\quad ")
+    more = "".join(rf"\\[2pt] &\;+\;{term}" for term in extra)
+    return rf"$$\begin{{aligned}} L_{player} = {{}}&{body}{more} \end{{aligned}}$$"
+
+
+def head(name: str) -> str:
+    """HTML: title, summary and reference of a preset."""
+    method = find_method(name)
+    title, summary, reference, url = map(html.escape, (method.title, method.summary, method.reference, method.url))
+    return (
+        f"<header class='pg-page-head'><p class='pg-kicker'>{section_of(method)}</p><h2>{title}</h2>"
+        f"<p class='pg-lead'>{summary}</p><p class='pg-fine'>{reference} · "
+        f"<a href='{url}' target='_blank' rel='noopener'>{url}</a></p></header>"
+    )
+
+
+def advice(name: str) -> str:
+    """HTML: what to look for, and what the preset sets."""
+    method = find_method(name)
+    sets = controls.differences(name) or "<p>Nothing: it is the default of every setting.</p>"
+    needs = "<p>It needs pictures in class folders, or a data set with classes.</p>" if method.needs_labels else ""
+    return (
+        f"<div class='pg-advice'><h3>What to look for</h3><p>{html.escape(method.look_for)}</p>{needs}"
+        f"<h3>What it sets</h3>{sets}</div>"
+    )
+
+
+@lru_cache(maxsize=64)
+def sketches(name: str) -> str:
+    """HTML: a drawing of each network of a preset, at 32 pixels in colour with ten classes where labels are needed."""
+    from playground.data.base import DataInfo
+    from playground.families import describe
+    from playground.networks.describe import sketch_svg
+
+    method = find_method(name)
+    classes = tuple(str(digit) for digit in range(10)) if method.needs_labels else ()
+    info = DataInfo(name="example", channels=3, size=32, count=1000, classes=classes)
+    drawings = [sketch_svg(rows, title) for title, rows in describe(method.family, method_settings(name), info)]
+    return "".join(f"<figure class='pg-sketch'>{drawing}</figure>" for drawing in drawings)
+
+
+def page(name: str) -> list[Any]:
+    """The values of (head, formula, networks, advice)."""
+    formula = formulas(method_settings(name))
+    drawn = f"<h3>The networks</h3><p class='pg-fine'>For 32 × 32 colour pictures.</p>{sketches(name)}"
+    networks = f"<div class='pg-sketches'>{drawn}</div>"
+    return [head(name), formula, networks, advice(name)]
+
+
+def build(train: TrainTab, tabs: gr.Tabs, tab: gr.Tab) -> None:
+    """Lay out the guide and wire it to the Train tab."""
+    choices = [
+        (method.title, name)
+        for name, method in sorted(METHODS.items(), key=lambda item: _ORDER.index(section_of(item[1])))
+    ]
+    with gr.Row(elem_classes="pg-guide", equal_height=False):
+        with gr.Column(elem_classes="pg-guide-list", scale=0, min_width=220):
+            chosen = gr.Radio(choices, value="dcgan", label="Methods", elem_id="guide-list")
+        with gr.Column(elem_classes="pg-guide-page", scale=1, min_width=320):
+            top = plain_html(head("dcgan"))
+            go = gr.Button("Train this", variant="primary", elem_id="guide-train", scale=0)
+            plain_html("<h3 class='pg-formula-title'>What each network minimises</h3>")
+            formula = gr.Markdown("", latex_delimiters=LATEX, elem_classes="pg-formula")
+            networks = plain_html("")
+            below = plain_html(advice("dcgan"))
+    parts = [top, formula, networks, below]
+    quiet = {"show_progress": "hidden", "api_visibility": "private"}
+    chosen.change(spoken(page), chosen, parts, trigger_mode="always_last", **quiet)
+    tab.select(spoken(page), chosen, parts, **quiet)
+
+    def use(name: str) -> list[Any]:
+        return [gr.Tabs(selected="train"), name, *fill_preset(name)]
+
+    go.click(spoken(use), chosen, [tabs, train.preset, *train.form], **quiet).success(
+        None, None, None, js="() => window.scrollTo({top: 0})"
+    )
+    train.read_more.click(
+        lambda name: (gr.Tabs(selected="guide"), name), train.preset, [tabs, chosen], **quiet
+    ).success(None, None, None, js="() => window.scrollTo({top: 0})")
+
+
+_ORDER = ("The originals", "Other objectives", "Keeping D in check", "Told what to draw")
