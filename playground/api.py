@@ -139,9 +139,15 @@ def train(
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"'{folder}' is a file: choose a folder for the run.")
     store = open_data(
-        data, size=chosen.size, seed=chosen.seed, fit=chosen.fit, max_images=chosen.max_images,
-        data_dir=data_dir, device=device, progress=progress,
-    )  # fmt: skip
+        data,
+        size=chosen.size,
+        seed=chosen.seed,
+        fit=chosen.fit,
+        max_images=chosen.max_images,
+        data_dir=data_dir,
+        device=device,
+        progress=progress,
+    )
     try:
         trainer = Trainer(preset, chosen, store)
     except (MemoryError, RuntimeError) as error:
@@ -163,11 +169,18 @@ def train(
         return Run(folder, "going on", trainer.step_count)
     recorder = Recorder(trainer, folder, resumed=resume, facts={"name": name, "device": describe_device(device)})
     if not resume:
-        recorder.writer.write_config({
-            "format": 1, "preset": preset, "data": data if isinstance(data, str) else [str(item) for item in data],
-            "data_title": title(data), "knobs": dict(chosen), "name": name or folder.name, "owner": None,
-            "from_model": None if from_model is None else str(from_model),
-        })  # fmt: skip
+        recorder.writer.write_config(
+            {
+                "format": 1,
+                "preset": preset,
+                "data": data if isinstance(data, str) else [str(item) for item in data],
+                "data_title": title(data),
+                "knobs": dict(chosen),
+                "name": name or folder.name,
+                "owner": None,
+                "from_model": None if from_model is None else str(from_model),
+            }
+        )
     recorder.heartbeat("running")
     on_start(trainer, recorder)
     try:

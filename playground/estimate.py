@@ -32,7 +32,9 @@ class Estimate:
     @property
     def sentence(self) -> str:
         """The estimate in words."""
-        parts = " + ".join(f"{count / 1e6:.2g} M in {name}" for name, count in sorted(self.parameters.items(), reverse=True))
+        parts = " + ".join(
+            f"{count / 1e6:.2g} M in {name}" for name, count in sorted(self.parameters.items(), reverse=True)
+        )
         return (
             f"About {duration(self.seconds)} ({1 / self.step_seconds:,.3g} steps a second) and "
             f"{self.memory_bytes / 2**30:.1f} GB of memory on this machine; parameters: {parts}."

@@ -235,7 +235,7 @@ def timelapse(folder: str | Path, path: str | Path, fps: float = 12, max_frames:
 
 
 def grid(
-    images: np.ndarray, columns: int | None = None, padding: int = 2, background: int | tuple[int, int, int] = 255
+    images: np.ndarray, columns: int | None = None, padding: int = 2, background: int | tuple[int, int, int] = 128
 ) -> np.ndarray:
     """Pictures side by side, row by row: uint8 [N, H, W, 1 or 3] -> uint8 [H', W', 3].
 

@@ -264,7 +264,6 @@ _add(
 )
 
 
-
 def find_method(name: str) -> Method:
     """The preset called `name`; raises UsageError naming the nearest."""
     if name not in METHODS:

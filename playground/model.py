@@ -129,7 +129,9 @@ class Model:
                 None if t is None else _padded(t[a : a + self.chunk], self.chunk).to(self.device)
                 for t in (z, label, chosen)
             ]
-            drawn = enlarge(generator(*inputs, psi=truncation if in_w else None), self.info.size)  # saved while growing, it draws smaller pictures
+            drawn = enlarge(
+                generator(*inputs, psi=truncation if in_w else None), self.info.size
+            )  # saved while growing, it draws smaller pictures
             parts.append(drawn[: min(self.chunk, n - a)].float().cpu())
         return torch.cat(parts)
 

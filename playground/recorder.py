@@ -25,7 +25,7 @@ from playground.trainer import Trainer
 
 
 class History:
-    """The rows of the charts, in memory: numbered for ever, thinned when they become many; safe to read while it grows."""
+    """The rows of the charts, in memory: numbered for ever, thinned when many; safe to read while they grow."""
 
     limit = 6000
 

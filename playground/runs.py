@@ -481,7 +481,7 @@ def _read_info(folder: Path) -> RunInfo | None:
         data=_text(config, "data"),
         state=state,
         step=int(_number(status, "step", step)),
-        steps=int(_number(config, "steps", 0)),
+        steps=int(_number(config["knobs"] if isinstance(config.get("knobs"), dict) else {}, "steps", 0)),
         seconds=seconds,
         created=created,
         updated=updated,

@@ -29,7 +29,7 @@ from playground.devices import describe_device, resolve_device
 from playground.errors import PlaygroundError, UsageError
 from playground.knobs import KNOBS, Settings, find, settings
 from playground.methods import METHODS, find_method, method_settings
-from playground.runs import RunWriter, new_run_folder, open_run, read_config
+from playground.runs import RunWriter, delete_run, new_run_folder, open_run, read_config
 
 if TYPE_CHECKING:
     from playground.model import Model
@@ -72,7 +72,7 @@ class Snapshot:
         return max(0, self.steps - self.step) / self.steps_per_second
 
 
-class _Stop(Exception):  # noqa: N818 - a signal, not an error
+class _Stop(Exception):  # a signal, not an error
     """Ends the loop of a session; raised by its own commands."""
 
 
@@ -89,7 +89,9 @@ class Session:
         self.created, self.seen = time.monotonic(), time.monotonic()
         self.version = 0
         self.history: Any = None
-        self._snapshot = Snapshot(steps=config["knobs"]["steps"], knobs=_live(config["knobs"]), message="Waiting for a free place.")
+        self._snapshot = Snapshot(
+            steps=config["knobs"]["steps"], knobs=_live(config["knobs"]), message="Waiting for a free place."
+        )
         self._commands: queue.Queue[tuple[Callable[[], Any], Future | None]] = queue.Queue()
         self._over = threading.Event()  # set once nobody carries out commands any more
         self._trainer: Any = None
@@ -124,21 +126,49 @@ class Session:
         s, total, columns = self._snapshot, 0, {}
         if self.history is not None:
             total, columns = self.history.since(after)
-        plain = {name: [None if v != v else round(float(v), 6) for v in column.tolist()] for name, column in columns.items()}
+        plain = {
+            name: [None if v != v else round(float(v), 6) for v in column.tolist()] for name, column in columns.items()
+        }
         grid = None
         if s.grid is not None:
-            grid = {"step": s.grid_step, "revision": s.grid_revision, "height": s.grid.shape[0], "width": s.grid.shape[1],
-                    "rows": s.grid_shape[0], "columns": s.grid_shape[1], "names": list(s.row_names)}  # fmt: skip
+            grid = {
+                "step": s.grid_step,
+                "revision": s.grid_revision,
+                "height": s.grid.shape[0],
+                "width": s.grid.shape[1],
+                "rows": s.grid_shape[0],
+                "columns": s.grid_shape[1],
+                "names": list(s.row_names),
+            }
         return {
-            "key": self.key, "name": self.config.get("name") or self.key, "preset": self.preset,
-            "title": METHODS[self.preset].title, "data": self.config["data_title"], "state": s.state, "message": s.message,
-            "details": s.details, "place": self.manager.place(self), "device": s.device, "step": s.step, "steps": s.steps,
-            "images": s.images, "seconds": round(s.seconds, 2), "steps_per_second": round(s.steps_per_second, 3),
-            "images_per_second": round(s.images_per_second, 1), "time_left": s.time_left, "classes": list(s.classes),
-            "live_knobs": dict(s.knobs), "critic": s.critic, "rows": {"start": after, "end": total, "columns": plain},
-            "grid": grid, "histogram": s.histogram, "sigma": s.sigma, "alarms": [_alarm(a) for a in s.alarms],
-            "samples": s.grid_revision, "version": self.version,
-        }  # fmt: skip
+            "key": self.key,
+            "name": self.config.get("name") or self.key,
+            "preset": self.preset,
+            "title": METHODS[self.preset].title,
+            "data": self.config["data_title"],
+            "state": s.state,
+            "message": s.message,
+            "details": s.details,
+            "place": self.manager.place(self),
+            "device": s.device,
+            "step": s.step,
+            "steps": s.steps,
+            "images": s.images,
+            "seconds": round(s.seconds, 2),
+            "steps_per_second": round(s.steps_per_second, 3),
+            "images_per_second": round(s.images_per_second, 1),
+            "time_left": s.time_left,
+            "classes": list(s.classes),
+            "live_knobs": dict(s.knobs),
+            "critic": s.critic,
+            "rows": {"start": after, "end": total, "columns": plain},
+            "grid": grid,
+            "histogram": s.histogram,
+            "sigma": s.sigma,
+            "alarms": [_alarm(a) for a in s.alarms],
+            "samples": s.grid_revision,
+            "version": self.version,
+        }
 
     def grid_jpeg(self) -> bytes | None:
         """The newest sample grid, at least 512 px wide, as JPEG; None before the first."""
@@ -240,7 +270,7 @@ class Session:
     # --- inside the thread
 
     def beat(self) -> None:
-        """While waiting: keep the run's status fresh now and then, so that the list of runs does not take it for dead."""
+        """While waiting: keep the run's status fresh, so that the list of runs does not take it for dead."""
         if time.monotonic() - self._beat_at > 30:
             self._beat_at = time.monotonic()
             with contextlib.suppress(PlaygroundError):  # a disk that refuses will say so when the training begins
@@ -304,9 +334,15 @@ class Session:
                 self._publish(message=f"Reading pictures: {done:,} of {total:,}.")
 
         store = open_data(
-            self.data, size=knobs.size, seed=knobs.seed, fit=knobs.fit, max_images=knobs.max_images,
-            data_dir=self.manager.data_dir, device=device, progress=progress,
-        )  # fmt: skip
+            self.data,
+            size=knobs.size,
+            seed=knobs.seed,
+            fit=knobs.fit,
+            max_images=knobs.max_images,
+            data_dir=self.manager.data_dir,
+            device=device,
+            progress=progress,
+        )
         self._publish(message="Building the networks.", classes=store.info.classes, device=describe_device(device))
         resume = config.get("resume", False)
         # a run that ended before its first checkpoint begins anew
@@ -331,9 +367,11 @@ class Session:
         self.history = self._recorder.history
         plan = trainer.family.grid_plan()
         self._publish(
-            grid_shape=(plan.rows, plan.columns), row_names=plan.row_names, critic=self._recorder._critic,
+            grid_shape=(plan.rows, plan.columns),
+            row_names=plan.row_names,
+            critic=self._recorder._critic,
             steps=trainer.settings.steps,
-        )  # fmt: skip
+        )
         self._trainer = trainer
 
     def _loop(self) -> None:
@@ -407,7 +445,10 @@ class Session:
             sentence += kept(self.folder)
         step = self._trainer.step_count if self._trainer is not None else self._snapshot.step
         with contextlib.suppress(PlaygroundError):  # a full disk may be the very reason
-            RunWriter(self.folder).write_status("failed", step, sentence)
+            if self._trainer is None and not self.config.get("resume"):  # nothing was ever learned here
+                delete_run(self.manager.runs_dir, self.key, force=True)
+            else:
+                RunWriter(self.folder).write_status("failed", step, sentence)
         self._publish(state="failed", message=sentence, details=details)
 
     def _leave(self, message: str) -> None:
@@ -420,13 +461,23 @@ class Session:
         trainer, recorder = self._trainer, self._recorder
         if trainer is not None and recorder is not None:
             changes = {
-                "step": trainer.step_count, "steps": trainer.settings.steps, "images": trainer.images_seen,
-                "seconds": trainer.seconds, "steps_per_second": recorder.steps_per_second,
-                "images_per_second": recorder.images_per_second, "knobs": _live(trainer.settings),
-                "grid": recorder.grid, "grid_step": recorder.grid_step, "grid_revision": recorder.grids,
-                "alarms": recorder.alarms, "sigma": _sigma(trainer), **changes,
-            }  # fmt: skip
-            changes["histogram"] = _histogram(trainer.family.histograms(), trainer.step_count) or self._snapshot.histogram
+                "step": trainer.step_count,
+                "steps": trainer.settings.steps,
+                "images": trainer.images_seen,
+                "seconds": trainer.seconds,
+                "steps_per_second": recorder.steps_per_second,
+                "images_per_second": recorder.images_per_second,
+                "knobs": _live(trainer.settings),
+                "grid": recorder.grid,
+                "grid_step": recorder.grid_step,
+                "grid_revision": recorder.grids,
+                "alarms": recorder.alarms,
+                "sigma": _sigma(trainer),
+                **changes,
+            }
+            changes["histogram"] = (
+                _histogram(trainer.family.histograms(), trainer.step_count) or self._snapshot.histogram
+            )
         self._snapshot = replace(self._snapshot, **changes)
         self.version += 1
         self._published_at = time.monotonic()
@@ -494,7 +545,7 @@ class SessionManager:
         self._lock = threading.RLock()
         self._moved = threading.Condition(self._lock)
         self._closed = threading.Event()
-        # Daemon threads: a training must have ended before the interpreter tears torch down; the reference must not keep us alive.
+        # A training must have ended before the interpreter tears torch down; the reference must not keep us alive.
         self_reference = weakref.ref(self)
         atexit.register(lambda: (manager := self_reference()) and manager.close())
         threading.Thread(target=_reap, args=(self_reference, self._closed), name="session reaper", daemon=True).start()
@@ -532,17 +583,22 @@ class SessionManager:
             self._check_room(owner)
             folder = new_run_folder(self.runs_dir, preset, data if isinstance(data, str) else "pictures")
             config = {
-                "format": 1, "preset": preset, "data": data if isinstance(data, str) else list(data),
-                "data_title": data_title or title(data), "knobs": dict(knobs), "name": name or folder.name, "owner": owner or None,
+                "format": 1,
+                "preset": preset,
+                "data": data if isinstance(data, str) else list(data),
+                "data_title": data_title or title(data),
+                "knobs": dict(knobs),
+                "name": name or folder.name,
+                "owner": owner or None,
                 "from_model": from_model,
-            }  # fmt: skip
+            }
             writer = RunWriter(folder)
             writer.write_config(config)
             writer.write_status("starting", 0)
             return self._launch(Session(self, folder, config, data))
 
     def _go_on(self, key: str, owner: str, overrides: Mapping[str, Any]) -> Session:
-        info = open_run(self.runs_dir, key, owner or None)
+        info = open_run(self.runs_dir, key, owner)
         with self._lock:
             earlier = self._sessions.get(key)
             if earlier is not None and earlier.active:
@@ -558,9 +614,13 @@ class SessionManager:
                     raise UsageError(f"{knob} can't be changed in a run that goes on: start a new run with it.")
                 changes[knob] = find(knob).validate(value)
             config = {
-                "data_title": title(data), **config, "knobs": dict(settings(config["knobs"], changes)), "resume": True,
-                "changes": changes, "owner": owner or config.get("owner"),
-            }  # fmt: skip
+                "data_title": title(data),
+                **config,
+                "knobs": dict(settings(config["knobs"], changes)),
+                "resume": True,
+                "changes": changes,
+                "owner": owner or config.get("owner"),
+            }
             session = Session(self, info.path, config, data)
             session._snapshot = replace(session._snapshot, step=info.step, seconds=info.seconds)
             return self._launch(session)
@@ -624,9 +684,12 @@ class SessionManager:
         with self._lock:
             session = self._sessions.get(name)
         if session is None or not (
-            (secret and secrets.compare_digest(secret.encode("utf-8", "replace"), session.secret.encode())) or (not secret and session.owner == owner)
+            (secret and secrets.compare_digest(secret.encode("utf-8", "replace"), session.secret.encode()))
+            or (not secret and session.owner == owner)
         ):
-            raise UsageError("There is no such training: it may have ended and left the memory; look in the list of runs.")
+            raise UsageError(
+                "There is no such training: it may have ended and left the memory; look in the list of runs."
+            )
         return session
 
     def current(self, owner: str) -> Session | None:
@@ -634,10 +697,6 @@ class SessionManager:
         with self._lock:
             mine = [s for s in self._sessions.values() if s.owner == owner]
         return max(mine, key=lambda s: (s.active, s.created), default=None)
-
-    def check_owner(self, key: str, owner: str) -> Path:
-        """The folder of run `key` if `owner` may see it; raises UsageError otherwise."""
-        return open_run(self.runs_dir, key, owner or None).path
 
     def sessions(self) -> list[Session]:
         """All sessions in memory, oldest first."""

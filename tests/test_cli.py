@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import playground as pg
 from playground.checkpoint import checkpoints, read_checkpoint
 from playground.errors import TrainingError, UsageError
 from playground.runs import read_metrics, read_samples
+from training.sample import main as draw
 from training.train import main
 
 ROOT = Path(__file__).parents[1]
@@ -467,3 +469,35 @@ def test_two_processes_train_one_model(pictures: Path, tmp_path: Path):
         assert ranks[0][3] == ranks[1][3] == str(8 * 2 * step)
     assert pg.load_model(run).facts["step"] == 5
     assert np.isfinite(read_metrics(run)["loss_d"]).all()
+
+
+# --- drawing from a saved model
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    out = tmp_path / "run"
+    few = ["--data", "shapes", "--max-images", "256", "--steps", "2"]
+    assert main([*TINY, "--preset", "cgan", *few, "--out", str(out)]) == 0
+    return out
+
+
+def test_samples_are_drawn_as_a_sheet_or_one_by_one(model_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
+    sheet, folder = tmp_path / "deep" / "sheet.png", tmp_path / "single"
+    assert draw([str(model_folder), "--count", "6", "--columns", "3", "--seed", "4", "--out", str(sheet)]) == 0
+    assert draw([str(model_folder / "model"), "--count", "6", "--seed", "4", "--out", str(folder)]) == 0
+    with Image.open(sheet) as picture:
+        tiles = np.asarray(picture)
+    singles = [np.asarray(Image.open(path)) for path in sorted(folder.iterdir())]
+    assert len(singles) == 6 and tiles.shape == (2 * 18 + 2, 3 * 18 + 2, 3)
+    assert np.array_equal(tiles[2:18, 2:18], singles[0]) and np.array_equal(tiles[20:36, 38:54], singles[5])
+    assert "6 pictures" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--count", "0"], ["--label", "nose"], ["--label", "99"], ["--truncation", "-1"], ["--out", "x.jpg"]]
+)
+def test_wrong_wishes_get_a_sentence(model_folder: Path, wrong: list[str], capsys: pytest.CaptureFixture):
+    assert draw([str(model_folder), *wrong]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1

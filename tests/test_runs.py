@@ -38,7 +38,7 @@ def file_size_limit(limit: int) -> Iterator[None]:
 
 def make_run(root: Path, key: str = "a", state: str = "finished", **config: object) -> runs.RunWriter:
     writer = runs.RunWriter(root / key)
-    writer.write_config({"preset": "dcgan", "data": "shapes", "steps": 100, **config})
+    writer.write_config({"preset": "dcgan", "data": "shapes", "knobs": {"steps": 100}, **config})
     writer.write_status(state, 10)
     return writer
 
@@ -151,7 +151,7 @@ def test_config_takes_paths_and_numpy_and_refuses_nan(tmp_path: Path) -> None:
 def test_config_rewritten_on_resume_keeps_name_owner_and_birth(tmp_path: Path) -> None:
     writer = make_run(tmp_path, owner="ada", created=12.0)
     runs.rename_run(tmp_path, "a", "My best faces")
-    writer.write_config({"preset": "dcgan", "steps": 500})
+    writer.write_config({"preset": "dcgan", "knobs": {"steps": 500}})
     info = runs.open_run(tmp_path, "a")
     assert (info.name, info.owner, info.created, info.steps) == ("My best faces", "ada", 12.0, 500)
 
@@ -392,7 +392,7 @@ def test_broken_folders_are_shown_and_break_nothing(tmp_path: Path) -> None:
         make_run(tmp_path, key)
         (tmp_path / key / "config.json").write_bytes(content)
     make_run(tmp_path, "statusless").folder.joinpath("status.json").write_bytes(b"{")
-    odd = make_run(tmp_path, "odd", name=["x"], steps="many", created="yesterday", owner=3, preset=None)
+    odd = make_run(tmp_path, "odd", name=["x"], knobs={"steps": "many"}, created="yesterday", owner=3, preset=None)
     odd.folder.joinpath("status.json").write_text('{"state": 5, "step": NaN, "updated": 1e999}')
     (tmp_path / "file.txt").write_text("not a run")
     (tmp_path / "unrelated").mkdir()

@@ -22,14 +22,14 @@ from playground.data.registry import open_data
 from playground.errors import PlaygroundError, UsageError
 from playground.methods import method_settings
 from playground.runs import list_runs, read_metrics, read_samples
-from playground.session import Session, SessionManager
+from playground.session import ENDED, Session, SessionManager
 from playground.trainer import Trainer
 
 ENDLESS = 1_000_000
 
 
-def until(condition: Callable[[], bool], what: str = "it", seconds: float = 60.0) -> None:
-    """Wait until `condition` holds."""
+def until(condition: Callable[[], bool], what: str = "it", seconds: float = 240.0) -> None:
+    """Wait until `condition` holds; long, since trainings give way to whatever else the machine does."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"{what} did not happen"
@@ -37,7 +37,8 @@ def until(condition: Callable[[], bool], what: str = "it", seconds: float = 60.0
 
 
 def reaches(session: Session, *states: str) -> str:
-    until(lambda: session.state in states, f"{states} (it is {session.state}: {session.snapshot().message})")
+    until(lambda: session.state in (*states, *ENDED), str(states))
+    assert session.state in states, session.snapshot().message
     return session.snapshot().message
 
 
@@ -417,10 +418,11 @@ def test_a_session_is_its_owners_and_of_those_who_hold_its_secret(start: Start, 
         with pytest.raises(UsageError, match="There is no such training"):
             manager.find(key, owner)
     assert manager.current("anna") is session and manager.current("bert") is None
-    assert manager.check_owner(session.key, "anna") == session.folder
-    for key in (session.key, "../" + session.key):
+    session.stop()
+    session.join(60)
+    for owner in ("bert", ""):
         with pytest.raises(UsageError, match="There is no run"):
-            manager.check_owner(key, "bert")
+            manager.start("", resume=session.key, owner=owner)
 
 
 def test_an_owner_has_one_training_at_a_time(start: Start):
@@ -565,7 +567,7 @@ def test_a_damaged_config_or_checkpoint_is_said(start: Start, manager: SessionMa
     again = manager.start("", resume=session.key)
     assert "can be read: the files are damaged" in reaches(again, "failed")
     (session.folder / "config.json").write_text("{")
-    with pytest.raises(UsageError, match="damaged"):
+    with pytest.raises(UsageError, match="There is no run"):  # whose it was can't be read either
         manager.start("", resume=session.key)
 
 

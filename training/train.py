@@ -32,19 +32,19 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The command's flags: its own, and one for each knob."""
-    result = _Parser(
-        prog="python -m training.train", description="Train a GAN and save the model.", allow_abbrev=False
-    )
+    result = _Parser(prog="python -m training.train", description="Train a GAN and save the model.", allow_abbrev=False)
     result.add_argument("--preset", help="which system; see --list (default: dcgan, or that of the run resumed)")
     result.add_argument(
         "--data",
-        help="a data set's name, or the path of a folder or zip of pictures (default: faces, or that of the run resumed)",
+        help="a data set's name, or a folder or zip of pictures (default: faces, or that of the run resumed)",
     )
     result.add_argument("--out", help="the run folder (default: a new one under runs/)")
     result.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     result.add_argument("--data-dir", help="where downloads are kept (default: ~/.cache/gan-playground)")
     result.add_argument("--resume", action="store_true", help="go on with the run in --out from its newest checkpoint")
-    result.add_argument("--from", dest="from_model", metavar="MODEL", help="fine-tune: begin with a saved model's weights")
+    result.add_argument(
+        "--from", dest="from_model", metavar="MODEL", help="fine-tune: begin with a saved model's weights"
+    )
     result.add_argument("--name", default="", help="a display name for the run")
     result.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's own choice)")
     result.add_argument("--list", action="store_true", help="list presets, data sets and models, and leave")
@@ -116,10 +116,20 @@ def _train(flags: argparse.Namespace) -> int:
     shown = _Progress()
     try:
         run = pg.train(
-            preset, data, out=flags.out, device=device, data_dir=flags.data_dir, resume=flags.resume,
-            from_model=flags.from_model, name=flags.name, stop=lambda: asked["stop"], on_start=shown.start,
-            on_step=(shown,), progress=shown.reading, **knobs,
-        )  # fmt: skip
+            preset,
+            data,
+            out=flags.out,
+            device=device,
+            data_dir=flags.data_dir,
+            resume=flags.resume,
+            from_model=flags.from_model,
+            name=flags.name,
+            stop=lambda: asked["stop"],
+            on_start=shown.start,
+            on_step=(shown,),
+            progress=shown.reading,
+            **knobs,
+        )
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -143,7 +153,10 @@ class _Progress:
     def start(self, trainer, recorder) -> None:  # type: ignore[no-untyped-def]
         self.recorder = recorder
         info, steps = trainer.store.info, trainer.settings.steps
-        print(f"training {trainer.preset} on {info.name}: {info.count:,} pictures of {info.size} × {info.size}, to step {steps:,}")
+        print(
+            f"training {trainer.preset} on {info.name}: {info.count:,} pictures of {info.size} × {info.size}, "
+            f"to step {steps:,}"
+        )
         for note in info.notes:
             print(f"  {note}")
         print(f"run folder: {recorder.folder}", flush=True)
@@ -154,7 +167,9 @@ class _Progress:
             return
         self.next_at = now + 5.0
         _, columns = self.recorder.history.since(max(0, self.recorder.history.total - 1))
-        losses = "  ".join(f"{name} {columns[name][-1]:.3f}" for name in ("loss_d", "loss_g") if name in columns and len(columns[name]))  # fmt: skip
+        losses = "  ".join(
+            f"{name} {columns[name][-1]:.3f}" for name in ("loss_d", "loss_g") if name in columns and len(columns[name])
+        )
         rate = self.recorder.steps_per_second
         pace = ""
         if rate:  # unknown after the first step

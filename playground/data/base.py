@@ -152,7 +152,8 @@ class EpochSampler:
     def __init__(self, count: int, batch_size: int, seed: int, chunk: int | None = None):
         if batch_size > count:
             raise DataError(
-                f"A batch of {batch_size} is larger than the data set of {count} pictures: set batch_size to {count} or less."
+                f"A batch of {batch_size} is larger than the data set of {count} pictures: "
+                f"set batch_size to {count} or less."
             )
         self.count, self.batch_size, self.seed, self.chunk = count, batch_size, seed, chunk
         self.epoch, self.position = 0, 0
@@ -192,4 +193,3 @@ def to_uint8(images: Tensor) -> np.ndarray:
         images.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     )
     return np.repeat(pixels, 3, axis=3) if pixels.shape[3] == 1 else pixels
-

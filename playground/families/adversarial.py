@@ -234,8 +234,11 @@ class Adversarial(Family):
         options = self._options()
         if self.objective.soft_targets and (s.label_smoothing or s.noisy_labels or s.label_flip):
             kwargs = {
-                "noisy": s.noisy_labels, "flip": s.label_flip, "generator": self.generator, "device": real.device,
-            }  # fmt: skip
+                "noisy": s.noisy_labels,
+                "flip": s.label_flip,
+                "generator": self.generator,
+                "device": real.device,
+            }
             options["real_target"] = stabilisers.real_targets(len(real), smoothing=s.label_smoothing, **kwargs)
             options["fake_target"] = stabilisers.fake_targets(len(fake), **kwargs)
         adversarial = self.objective.discriminator(real_says.score, fake_says.score, **options)
@@ -392,8 +395,10 @@ class Adversarial(Family):
         }
         network = self.players["G"].network
         if isinstance(network, Growing) and self.settings.grow:
-            seen |= {name: torch.full((), float(value), device=real.device)
-                     for name, value in (("resolution", network.resolution), ("alpha", network.alpha))}  # fmt: skip
+            seen |= {
+                name: torch.full((), float(value), device=real.device)
+                for name, value in (("resolution", network.resolution), ("alpha", network.alpha))
+            }
         return seen
 
     def histograms(self) -> dict[str, Tensor]:
@@ -452,7 +457,7 @@ def draw_latents(settings: Settings, count: int, generator: torch.Generator | No
 
 
 def seeded_latents(settings: Settings, count: int, seed: int, threshold: float | None = None) -> np.ndarray:
-    """z [count, latent_dim] float32 that depends on the seed and the row alone: the same on every device and for any count.
+    """z [count, latent_dim] float32 of the seed and the row alone: the same on every device and for any count.
 
     With `threshold`, entries beyond ±threshold are redrawn (the truncation trick of BigGAN, Brock et al. 2018).
     """

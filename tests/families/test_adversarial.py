@@ -71,7 +71,7 @@ def test_a_step_moves_every_weight_of_every_player(make_trainer: Make, preset: s
         if trainer.family.objective.critic:  # only differences of its scores count, so the last shift is free
             still -= {"score_head.bias"}
         if trainer.settings.architecture == "style":  # the doors for smaller pictures serve while it grows
-            still = {name for name in still if "from_picture.convs" not in name}
+            still = {name for name in still if "_picture.convs" not in name}
         assert not still, f"{name} never learns {still}"
 
 
