@@ -1,0 +1,318 @@
+"""The benchmarks' command: its arguments, its table and its JSON, and a judge that tells digits from no digits."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import training.bench
+from playground.data.base import DataInfo, ImageStore
+from playground.errors import DataError, TrainingError, UsageError
+from training.bench import BENCHMARKS, Benchmark, find_benchmark
+from training.bench.__main__ import main, options_of, parser
+from training.bench.common import HEADINGS, Rounds, Row, in_turns, not_run, ratios, table, unpack
+from training.bench.serving import Server, free_port
+
+ROOT = Path(__file__).parents[1]
+ROWS = [
+    Row("one", "fast enough", 2.0, "×", 1.6, spread=(1.9, 2.1), note="a note"),
+    Row("one", "too slow", 1.2, "×", 1.6),
+    Row("two", "small enough", 109.3, "MB", 300.0, at_most=True, note="words " * 60),
+    Row("two", "too large", 301.0, "MB", 300.0, at_most=True),
+    Row("three", "a fact", 0.5, "s"),
+    not_run("four", "No zip."),
+    Row("five", "a coin toss", 1.5, "×", 1.6, uncertainty=0.2),
+]
+NEAR = [("thruput", "throughput"), ("liveview", "live-view"), ("dgits", "digits")]
+VERDICTS = ["reached", "short", "reached", "short", "stated", "not run", "unclear"]
+
+
+@pytest.fixture
+def short(monkeypatch) -> dict[str, list[Row]]:
+    """Benchmarks that answer at once; the one called "broken" can't be run."""
+    found = {"fast": ROWS[:2], "memory": ROWS[2:5]}
+
+    def loaded(self: Benchmark):
+        def run(options):
+            options.say("measuring")
+            if self.name not in found:
+                raise DataError("There is nothing to measure with: name a zip.")
+            return found[self.name]
+
+        return run
+
+    monkeypatch.setattr(Benchmark, "load", loaded)
+    table = {name: Benchmark(name, "for a test", name, standard=name != "broken") for name in (*found, "broken")}
+    monkeypatch.setattr(training.bench, "BENCHMARKS", table)
+    monkeypatch.setattr("training.bench.__main__.BENCHMARKS", table)
+    return found
+
+
+# --- what is measured, told
+
+
+def test_verdict_follows_from_measure_and_target():
+    assert [row.verdict for row in ROWS] == VERDICTS
+
+
+def test_table_holds_every_row_and_all_of_every_note_within_its_width():
+    text = table(ROWS, 120)
+    lines = text.splitlines()
+    assert max(map(len, lines)) <= 120
+    assert lines[0].split() == list(HEADINGS)
+    for row in ROWS:
+        [line] = [line for line in lines if line.startswith(row.name + " ")]
+        assert row.verdict in line
+    assert text.count("words") == 60
+    assert "2× (1.9 to 2.1)" in text and "≥ 1.6×" in text and "≤ 300 MB" in text and "109 MB" in text
+
+
+def test_variants_take_turns_and_ratios_are_of_one_round():
+    said: list[str] = []
+
+    def variant(name: str, value: float):
+        return lambda: (said.append(name), value)[1]
+
+    results = in_turns({"a": variant("a", 4.0), "b": variant("b", 2.0)}, 3)
+    assert said == ["a", "b", "b", "a", "a", "b"]
+    assert results == {"a": [4.0] * 3, "b": [2.0] * 3}
+    # the machine was half as fast in the second round: the ratio is not touched by it
+    assert ratios([4.0, 8.0, 6.0], [2.0, 4.0, 2.0]) == [2.0, 2.0, 3.0]
+
+
+def test_rounds_are_summed_up_by_their_median_and_how_sure_it_is():
+    assert Rounds.of([2.0]) == (2.0, (2.0, 2.0), 0.0)
+    few, many = Rounds.of([1.0, 2.0, 3.0, 10.0]), Rounds.of([1.0, 2.0, 3.0, 10.0] * 25)
+    assert few.measured == many.measured == 2.5 and few.spread == (1.0, 10.0)
+    assert 4 < few.uncertainty / many.uncertainty < 6  # the root of 25
+    generator = torch.Generator().manual_seed(0)
+    draws = torch.randn(400, 21, generator=generator, dtype=torch.float64).tolist()
+    hits = sum(abs(r.measured) < r.uncertainty for r in map(Rounds.of, draws))
+    assert 0.85 < hits / 400 < 0.99  # the true median is 0
+
+
+# --- the command
+
+
+def test_each_benchmark_can_be_loaded_and_is_listed_in_the_help():
+    text = parser().format_help()
+    for name, benchmark in BENCHMARKS.items():
+        assert callable(benchmark.load()) and name in text
+    assert not BENCHMARKS["presets"].standard and BENCHMARKS["throughput"].standard
+
+
+@pytest.mark.parametrize(("wrong", "right"), NEAR)
+def test_unknown_name_is_answered_with_the_nearest(wrong: str, right: str, capsys):
+    with pytest.raises(UsageError, match=right):
+        find_benchmark(wrong)
+    assert main([wrong]) == 2
+    assert right in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--data", "/nowhere/digits.zip"], "digits.zip"),
+        (["--seconds", "nan"], "--seconds"),
+        (["--seconds", "soon"], "soon"),
+        (["--threads", "0"], "--threads"),
+        (["--threads", "1.5"], "whole"),
+        (["--device", "abacus"], "abacus"),
+    ],
+)
+def test_wrong_options_are_refused_in_one_sentence(flags: list[str], said: str, tmp_path, capsys):
+    assert main([*flags, "--json", str(tmp_path / "b.json")]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1 and not (tmp_path / "b.json").exists()
+
+
+def test_options_reach_the_benchmarks(tmp_path):
+    data = tmp_path / "d.zip"
+    data.write_bytes(b"")
+    flags = ["memory", "--seconds", "7", "--threads", "1", "--device", "cpu", "--quick", "--out", "x", "--data"]
+    options = options_of(parser().parse_args([*flags, str(data)]))
+    assert (options.data, options.seconds, options.threads, options.device) == (data, 7.0, 1, "cpu")
+    assert options.quick and options.out == Path("x") and options.digits() == data
+
+
+def test_named_benchmarks_end_in_one_table_and_one_file(short, tmp_path, capsys):
+    target = tmp_path / "deep" / "b.json"
+    assert main(["memory", "fast", "memory", "--json", str(target), "--quick"]) == 0
+    said = capsys.readouterr().out
+    assert said.count("verdict") == 1 and said.count("small enough") == 1
+    document = json.loads(target.read_text())
+    assert set(document) == {"format", "when", "machine", "settings", "rows"}
+    assert document["settings"]["quick"] is True and document["machine"]["cores"] >= 1
+    assert [row["name"] for row in document["rows"]] == [row.name for row in [*short["memory"], *short["fast"]]]
+    fields = {"benchmark", "name", "measured", "unit", "target", "at_most", "spread", "uncertainty", "verdict", "note"}
+    fields.add("details")
+    assert all(set(row) == fields for row in document["rows"])
+    assert [row["verdict"] for row in document["rows"]] == ["reached", "short", "stated", "reached", "short"]
+
+
+def test_without_names_the_standard_ones_run(short, tmp_path, capsys):
+    assert main(["--json", str(tmp_path / "b.json")]) == 0
+    assert "fast enough" in (said := capsys.readouterr().out) and "small enough" in said and "broken" not in said
+
+
+def test_one_that_cannot_run_stops_no_other(short, tmp_path, capsys):
+    assert main(["broken", "fast", "--json", str(tmp_path / "b.json")]) == 1
+    said = capsys.readouterr().out
+    assert "not run" in said and "name a zip" in said and "fast enough" in said
+    first = json.loads((tmp_path / "b.json").read_text())["rows"][0]
+    assert first["measured"] is None and first["verdict"] == "not run"
+
+
+def test_module_runs_as_a_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "training.bench", "trhoughput"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and "throughput" in done.stderr and "Traceback" not in done.stderr
+
+
+# --- its parts
+
+
+def test_unpacked_zip_leads_to_its_class_folders(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("all/0/a.png", b"x")
+        archive.writestr("all/1/b.png", b"x")
+    place = unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert sorted(p.name for p in place.iterdir()) == ["0", "1"]
+
+
+def test_pictures_for_the_memory_benchmark_are_real_pictures(tmp_path):
+    from training.bench import memory
+
+    files = memory._encoded(None)
+    assert len(set(files)) == len(files) >= 100
+    with Image.open(io.BytesIO(files[-1])) as picture:
+        assert picture.size == (memory.SIDE, memory.SIDE) and len(picture.getcolors()) > 10
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("all/0/a.png", files[3])
+        archive.writestr("all/read.me", b"x")
+    assert memory._encoded(tmp_path / "a.zip") == [files[3]]
+    assert memory.resident() > 1 and memory.peak() >= 0.5 * memory.resident()
+
+
+def test_server_is_waited_for_and_ended():
+    code = (
+        "import http.server as h, sys\n"
+        "class Page(h.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self):\n"
+        "        self.send_response(200); self.end_headers(); self.wfile.write(b'<html></html>')\n"
+        "h.HTTPServer(('127.0.0.1', int(sys.argv[1])), Page).serve_forever()\n"
+    )
+    port = free_port()
+    with Server(["-c", code, str(port)], port) as server:
+        assert server.first_page() > 0
+        assert server.get("/x") == (200, b"<html></html>")
+    assert server.process.poll() is not None
+
+
+def test_server_that_dies_is_reported_with_its_last_words():
+    code = "raise SystemExit('no such flag')"
+    with Server(["-c", code], free_port()) as server, pytest.raises(TrainingError, match="no such flag"):
+        server.first_page()
+
+
+def test_textbook_loop_learns_on_the_trainers_own_networks(tmp_path):
+    """The rival is a working GAN: the same start, then both players move and every loss is finite."""
+    from playground.data.base import to_uint8
+    from playground.data.registry import open_data
+    from playground.methods import method_settings
+    from playground.trainer import Trainer
+    from training.bench import throughput
+
+    torch.set_num_threads(1)
+    place = throughput._drawn_pictures(tmp_path, throughput.BATCH)
+    store = open_data(str(place), size=throughput.SIZE)
+    assert len(store) == throughput.BATCH and to_uint8(store.take(torch.arange(4)).images).std() > 10
+    trainer = Trainer("dcgan", method_settings("dcgan", {"width": 8, "size": throughput.SIZE}), store)
+    book = throughput.Textbook(trainer, place, 0)
+    before = {name: [p.clone() for p in trainer.players[name].parameters()] for name in ("G", "D")}
+    for name, own in (("G", book.generator), ("D", book.discriminator)):
+        assert all(torch.equal(a, b) for a, b in zip(before[name], own.parameters(), strict=True))
+        assert all(p.is_contiguous() for p in own.parameters())
+    book.step()
+    assert torch.tensor(book.log).isfinite().all()
+    for name, own in (("G", book.generator), ("D", book.discriminator)):
+        assert any(not torch.equal(a, b) for a, b in zip(before[name], own.parameters(), strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(before[name], trainer.players[name].parameters(), strict=True))
+    throughput.our_step(trainer)()
+    assert trainer.step_count == 1
+
+
+def written(count: int) -> ImageStore:
+    """Ten kinds of marks, a bar in one of ten places each, a little displaced and noisy."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(count) % 10
+    pixels = torch.randint(0, 30, (count, 32, 32, 1), dtype=torch.uint8, generator=generator)
+    for i, label in enumerate(labels.tolist()):
+        row, column = 4 + 5 * (label % 5), 3 + 14 * (label // 5)
+        pixels[i, row : row + 3, column : column + 11] = 255
+        pixels[i, 4:28, 15:17] = 200
+    return ImageStore(DataInfo("marks", 1, 32, count, classes=tuple("0123456789")), pixels, labels)
+
+
+def test_judge_reads_what_it_was_taught_and_nothing_else(tmp_path):
+    from training.bench.scoring import Judge, no_digits, save_sheet
+
+    torch.set_num_threads(1)
+    store = written(1200)
+    judge = Judge(store, epochs=5)
+    assert judge.accuracy > 0.95 and judge.real.read > 0.9 and judge.real.seen == 10
+    assert judge.real.spread > 9 and judge.real.agreement > 0.95
+    assert judge.noise.read < 0.05 and judge.junk.read < 0.2
+    one = judge.score(store.take(torch.arange(3, 1200, 10)).images)
+    assert one.histogram[3] == sum(one.histogram) > 0 and one.seen == 1 and one.spread == pytest.approx(1)
+    assert json.loads(json.dumps(judge.facts()))["real"]["seen"] == 10
+    images = store.take(torch.arange(50)).images
+    assert no_digits(images).shape == images.shape
+    assert save_sheet(images, tmp_path / "a" / "sheet.png").stat().st_size > 100
+
+
+def test_judge_refuses_what_is_no_set_of_digits():
+    from training.bench.scoring import Judge
+
+    with pytest.raises(DataError, match="ten class"):
+        Judge(written(500))
+
+
+def test_long_benchmark_goes_on_where_it_was_left(tmp_path, monkeypatch):
+    from training.bench import presets
+    from training.bench.common import Options
+
+    score = {"read": 0.5, "confidence": 0.6, "seen": 9, "spread": 8.5, "agreement": 0.7}
+    done = {"score": score, "steps": 3, "seconds": 5.0}
+    tried: list[str] = []
+
+    def one(name, *rest):
+        tried.append(name)
+        if name == "wgan":
+            raise KeyboardInterrupt
+        return done
+
+    monkeypatch.setattr(presets, "_one", one)
+    monkeypatch.setattr("playground.data.registry.open_data", lambda *a, **k: None)
+    monkeypatch.setattr("training.bench.scoring.Judge", lambda *a, **k: type("J", (), {"sentence": lambda self: "."})())
+    options = Options(data=tmp_path / "d.zip", seconds=5.0, out=tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        presets.run(options)
+    first = tried.copy()
+    monkeypatch.setattr(presets, "_one", lambda name, *rest: (tried.append(name), done)[1])
+    rows = presets.run(options)
+    from playground.methods import METHODS
+
+    assert [row.name for row in rows] == list(METHODS)
+    assert first[-1] == "wgan" and len(first) > 1
+    assert tried == list(METHODS)[: len(first)] + list(METHODS)[len(first) - 1 :]
+    assert rows[0].verdict == "stated" and "70%" in rows[0].note
