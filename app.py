@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from playground.devices import resolve_device
+from playground.devices import calm_threads, resolve_device
 from playground.errors import PlaygroundError, UsageError
 
 
@@ -83,6 +83,7 @@ def check(options: argparse.Namespace) -> list[tuple[str, str]] | None:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
+    calm_threads()
     try:
         people = check(options)
     except PlaygroundError as error:

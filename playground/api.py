@@ -167,7 +167,12 @@ def train(
     if distributed.rank() > 0:  # rank 0 keeps the record
         trainer.run(done, on_step)
         return Run(folder, "going on", trainer.step_count)
-    recorder = Recorder(trainer, folder, resumed=resume, facts={"name": name, "device": describe_device(device)})
+    recorder = Recorder(
+        trainer,
+        folder,
+        resumed=resume,
+        facts={"name": name, "device": f"{describe_device(device)}, {trainer.precision}"},
+    )
     if not resume:
         recorder.writer.write_config(
             {

@@ -116,7 +116,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("batch_size", "int", 64, "Batch size", "Pictures of each kind (real, fake) in a step. Larger is steadier and slower.", "run", 2, 4096, log=True, basic=True),
     Knob("size", "choice", 0, "Picture size", "Side of the pictures in pixels; 0 takes what suits the data.", "run", choices=(0, 16, 32, 64, 128), basic=True),
     Knob("seed", "int", 0, "Seed", "The same seed gives the same run.", "run", 0, 2**31 - 1, basic=True),
-    Knob("precision", "choice", "float32", "Precision", "Number format inside the networks. bfloat16 is faster on graphics cards; losses and updates stay in float32.", "run", choices=("float32", "bfloat16")),
+    Knob("precision", "choice", "auto", "Precision", "Number format inside the networks; losses and updates are always float32. auto takes bfloat16 where the processor is fast at it and the method is known to bear it.", "run", choices=("auto", "float32", "bfloat16")),
     # --- optimisers
     Knob("learning_rate_g", "float", 2e-4, "Generator learning rate", "How far G moves in a step.", "optimiser", 1e-6, 1.0, log=True, live=True, basic=True),
     Knob("learning_rate_d", "float", 2e-4, "Discriminator learning rate", "How far D moves in a step; two different rates make the two time-scale rule (TTUR).", "optimiser", 1e-6, 1.0, log=True, live=True, basic=True),

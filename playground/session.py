@@ -360,7 +360,8 @@ class Session:
 
             source = load_model(config["from_model"])
             trainer.start_from({name: module.state_dict() for name, module in source.modules.items()})
-        facts = {"name": config.get("name") or "", "device": describe_device(device)}
+        self._publish(device=f"{describe_device(device)}, {trainer.precision}")
+        facts = {"name": config.get("name") or "", "device": self._snapshot.device}
         self._recorder = Recorder(trainer, self.folder, resumed=resume, facts=facts)
         if not resume:
             self._recorder.writer.write_config({**config, "knobs": dict(knobs)})

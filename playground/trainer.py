@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from playground import distributed
 from playground.data.base import Batch, DrawnStore, EpochSampler, ImageStore, to_uint8
+from playground.devices import fast_bfloat16
 from playground.errors import TrainingError, UsageError
 from playground.families import build_family, initialising
 from playground.families.base import Phase
@@ -62,6 +63,7 @@ class Trainer:
             name: copy.deepcopy(self.players[name]).requires_grad_(False).eval() for name in self.family.averaged
         }
         self.optimisers = {name: self._optimiser(module) for name, module in self.players.items()}
+        self._fast_bfloat16 = fast_bfloat16(str(self.device))
         self.phases = self.family.phases()
         self.step_count, self.images_seen, self.seconds = 0, 0, 0.0
         self.changes: list[dict[str, Any]] = []  # live knobs turned: {"step", "name", "value"}
@@ -79,6 +81,20 @@ class Trainer:
         if s.optimiser == "rmsprop":
             return torch.optim.RMSprop(parameters, lr=1e-3, alpha=0.99, foreach=True)
         return torch.optim.SGD(parameters, lr=1e-3, fused=True)
+
+    @property
+    def precision(self) -> str:
+        """The number format of the networks at this moment: "float32" or "bfloat16".
+
+        "auto" stays with float32 where small differences of scores or gradients are what the method works on: gradient
+        penalties, look-ahead, clipped or energy-based critics, and architectures it was not tried on.
+        """
+        s = self.settings
+        if s.precision != "auto":
+            return s.precision
+        delicate = s.gradient_penalty or s.dragan or s.r1 or s.r2 or s.unroll_steps or s.weight_clip
+        tried = s.architecture in ("dcgan", "dcgan-upsample") and s.objective not in ("f-gan", "energy", "wasserstein")
+        return "bfloat16" if tried and not delicate and self._fast_bfloat16 else "float32"
 
     def learning_rate(self, player: str) -> float:
         """The rate `player` learns with at the present step, schedule included."""
@@ -104,7 +120,7 @@ class Trainer:
         self.seconds += time.perf_counter() - started
 
     def _turn(self, phase: Phase, batch: Batch) -> None:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             losses = phase.loss(batch)
         parameters = [p for name in phase.players for p in self.players[name].parameters() if p.requires_grad]
         gradients = torch.autograd.grad(sum(losses.values()), parameters, allow_unused=True)

@@ -80,6 +80,7 @@ def make_trainer(store: ImageStore, tiny: dict[str, Any]) -> Callable[..., Train
     """`make_trainer(preset, on=store, **knobs)`: a tiny trainer of a preset."""
 
     def make(preset: str = "dcgan", on: ImageStore | None = None, **knobs: Any) -> Trainer:
-        return Trainer(preset, method_settings(preset, {**tiny, **knobs}), on or store)
+        chosen = {"precision": "float32", **tiny, **knobs}  # not "auto": the same on every processor
+        return Trainer(preset, method_settings(preset, chosen), on or store)
 
     return make

@@ -410,3 +410,23 @@ def test_the_data_must_suit_the_architecture(tiny: dict[str, Any]):
     store = ImageStore(DataInfo("odd", 1, 20, 10), pixels)
     with pytest.raises(UsageError, match="not 20"):
         Trainer("dcgan", method_settings("dcgan", tiny), store)
+
+
+# --- number formats
+
+
+def test_auto_precision_is_bfloat16_only_where_it_is_fast_and_the_method_bears_it(
+    make_trainer: Make, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("playground.trainer.fast_bfloat16", lambda device: True)
+    chosen = {preset: make_trainer(preset, precision="auto").precision for preset in METHODS}
+    assert chosen["dcgan"] == chosen["cgan"] == chosen["sngan"] == "bfloat16"
+    for delicate in ("wgan", "wgan-gp", "dragan", "r3gan", "unrolled-gan", "ebgan", "kl-gan", "stylegan"):
+        assert chosen[delicate] == "float32", delicate
+    trainer = make_trainer("dcgan", precision="auto")
+    trainer.change("r1", 1.0)  # a penalty that comes on while it runs takes the format along
+    assert trainer.precision == "float32"
+    trainer.run(2)
+    assert all(np.isfinite(value) for value in trainer.metrics().values())
+    monkeypatch.setattr("playground.trainer.fast_bfloat16", lambda device: False)
+    assert make_trainer("dcgan", precision="auto").precision == "float32"

@@ -17,6 +17,7 @@ from torch import nn
 
 from playground.networks.layers import (
     LEAK,
+    FlattenChannelsLast,
     Trunk,
     activation,
     dropout_or_none,
@@ -66,8 +67,8 @@ def trunk(
     """[N, channels, size, size] -> [N, feature_dim], the last map (4×4 unless `depth` says otherwise) as a vector.
 
     With the head `Linear(feature_dim, 1)` this is DCGAN's discriminator exactly: its last layer is a 4×4 convolution
-    without padding on a 4×4 map, which is one dot product with the flattened map, `head.weight.view(1, C, 4, 4)` being
-    its kernel. norm "default" is batch.
+    without padding on a 4×4 map, which is one dot product with the flattened map,
+    `head.weight.view(1, 4, 4, C).permute(0, 3, 1, 2)` being its kernel. norm "default" is batch.
     """
     norm = "batch" if norm == "default" else norm
     base, plan = channel_plan(size, width, depth)
@@ -86,7 +87,7 @@ def trunk(
             ),
         )
         before = maps
-    body.add_module("vector", nn.Flatten())
+    body.add_module("vector", FlattenChannelsLast())
     _initialise(body, norm, LEAK)
     return Trunk(body, plan[-1] * base * base, minibatch=minibatch, spectral_norm=spectral_norm)
 

@@ -70,6 +70,13 @@ def norm_of_vectors(name: str, features: int) -> nn.Module | None:
     raise unknown("normalisation", name, ("batch", "none", "layer"))
 
 
+class FlattenChannelsLast(nn.Flatten):
+    """[N, C, H, W] -> [N, H·W·C] with the channels running fastest: no copy, forward or back, of channels-last maps."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.permute(0, 2, 3, 1).flatten(1)
+
+
 class Random(nn.Module):
     """A layer whose randomness comes from an explicit random generator, so that a seed fixes it; see `set_generator`.
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from playground.networks import build_generator, build_trunk
 from playground.networks.dcgan import channel_plan
-from playground.networks.layers import initialise_he_
+from playground.networks.layers import FlattenChannelsLast, initialise_he_
 from playground.networks.resnet import GlobalPool, ResidualBlock
 
 
@@ -42,7 +42,7 @@ def test_generator_follows_the_rules(pair):
 def test_discriminator_follows_the_rules(pair):
     _, trunk = pair
     first, block = [nn.Conv2d, nn.LeakyReLU], [nn.Conv2d, nn.BatchNorm2d, nn.LeakyReLU]
-    assert leaves(trunk) == [*first, *block * 3, nn.Flatten]
+    assert leaves(trunk) == [*first, *block * 3, FlattenChannelsLast]
     convolutions = of(trunk, nn.Conv2d)
     assert [c.out_channels for c in convolutions] == [64, 128, 256, 512]
     assert all((c.kernel_size, c.stride, c.padding) == ((4, 4), (2, 2), (1, 1)) for c in convolutions)
@@ -76,8 +76,8 @@ def test_dense_head_is_the_last_4x4_convolution(pair):
     head = nn.Linear(trunk.feature_dim, 1)
     x = torch.rand(3, 3, 64, 64)
     features = trunk.eval()(x)
-    maps = features.view(3, 512, 4, 4)
-    convolved = F.conv2d(maps, head.weight.view(1, 512, 4, 4), head.bias)
+    maps = features.view(3, 4, 4, 512).permute(0, 3, 1, 2)
+    convolved = F.conv2d(maps, head.weight.view(1, 4, 4, 512).permute(0, 3, 1, 2), head.bias)
     torch.testing.assert_close(head(features), convolved.flatten(1))
 
 

@@ -58,11 +58,11 @@ def _compare(place: Path, device: str, threads: int, target: float, options: Opt
     with ExitStack() as stack:
         contenders = {
             name: stack.enter_context(Contender(variant, place, device, threads))
-            for name, variant in {"ours": "ours", "ours in bfloat16": "ours-bfloat16", **names}.items()
+            for name, variant in {"ours": "ours", "ours in float32": "ours-float32", **names}.items()
         }
         facts = contenders["ours"].facts
-        if facts["precision"] == "bfloat16":  # then the two would be the same
-            contenders.pop("ours in bfloat16").close()
+        if facts["precision"] == "float32":  # then the two would be the same
+            contenders.pop("ours in float32").close()
         seconds = in_turns({name: (lambda c=c: c.turn(seconds_a_turn)) for name, c in contenders.items()}, rounds)
     rates = {name: 1 / statistics.median(values) for name, values in seconds.items()}
     rival, other = sorted(names, key=lambda name: rates[name], reverse=True)
@@ -72,7 +72,7 @@ def _compare(place: Path, device: str, threads: int, target: float, options: Opt
         if name in names:
             continue
         found = Rounds.of(ratios(seconds[rival], seconds[name]))._asdict()
-        precision = facts["precision"] if name == "ours" else "bfloat16"
+        precision = facts["precision"] if name == "ours" else "float32"
         note = (
             f"{facts['device']}, {precision}: {rates[name]:.3g} steps/s against {rates[rival]:.3g} ({rival}; "
             f"{rates[other]:.3g} with {other[-9:]}); dcgan {SIZE}², batch {BATCH}, {facts['data']}"
@@ -80,7 +80,7 @@ def _compare(place: Path, device: str, threads: int, target: float, options: Opt
         if name == "ours":
             note += f"; ours reads all {facts['count']:,} pictures once, in {facts['reading_seconds']:.1f} s"
         wanted = target if name == "ours" else None
-        title = f"throughput {where}" + ("" if name == "ours" else ", bfloat16")
+        title = f"throughput {where}" + ("" if name == "ours" else ", float32")
         rows.append(Row("throughput", title, unit="×", target=wanted, note=f"{note}.", details=details, **found))
     return rows
 
@@ -147,7 +147,7 @@ def contend(variant: str, place: str, device: str, threads: int) -> None:
     trainer = Trainer("dcgan", method_settings("dcgan", changes), store)
     step = our_step(trainer) if kind == "ours" else Textbook(trainer, Path(place), int(option)).step
     facts = {
-        "device": describe_device(device), "precision": trainer.settings.precision, "data": store.info.name,
+        "device": describe_device(device), "precision": trainer.precision, "data": store.info.name,
         "count": len(store), "reading_seconds": reading,
     }  # fmt: skip
     print(json.dumps(facts), flush=True)
