@@ -145,12 +145,12 @@ class Recorder:
         now = time.monotonic()
         if now - self._alarms_at > 2.0:
             _, columns = self.history.since(max(0, self.history.total - 2000))
-            self.alarms = check(columns, self.trainer.settings, critic=self._critic)
+            self.alarms = check(columns, self.trainer.settings, critic=self.critic)
             self._alarms_at = now
         self._tick_at = now + self.tick_seconds
 
     @property
-    def _critic(self) -> bool:
+    def critic(self) -> bool:
         objective = getattr(self.trainer.family, "objective", None)
         return bool(objective is not None and (objective.critic or objective.energy))
 

@@ -317,8 +317,13 @@ class Session:
             self.manager.leave(self)
 
     def _prepare(self) -> None:
-        with contextlib.suppress(OSError, AttributeError):  # the interface goes first; only Linux has this
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+        import torch
+
+        if torch.get_num_threads() == 1:
+            # The interface goes first. Not with a team of threads, though: the whole team waits for its slowest member,
+            # and one that must step back for a busy browser made training ten times slower.
+            with contextlib.suppress(OSError, AttributeError):  # only Linux has this
+                os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         from playground.checkpoint import checkpoints, read_checkpoint
         from playground.data.registry import open_data
         from playground.recorder import Recorder
@@ -370,7 +375,7 @@ class Session:
         self._publish(
             grid_shape=(plan.rows, plan.columns),
             row_names=plan.row_names,
-            critic=self._recorder._critic,
+            critic=self._recorder.critic,
             steps=trainer.settings.steps,
         )
         self._trainer = trainer

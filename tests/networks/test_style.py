@@ -144,7 +144,8 @@ def test_a_style_layer_ends_in_the_statistics_that_w_asks_for():
 
 def test_without_the_normalisation_a_style_scales_what_is_there():
     net = build_generator("style", input_dim=6, channels=3, size=16, width=4, norm="none")
-    layer, x, w = net.blocks[1].second, torch.randn(2, 12, 8, 8), torch.randn(2, net.w_dim)
+    layer = net.blocks[1].second
+    x, w = torch.randn(2, layer.channels, 8, 8), torch.randn(2, net.w_dim)
     torch.testing.assert_close(  # twice the deviation before the style is twice that after it
         layer(2 * x, w, "none").std((2, 3)), 2 * layer(x, w, "none").std((2, 3)), atol=1e-4, rtol=1e-3
     )

@@ -66,9 +66,13 @@ class Server:
         """(status, body) of one GET, over `connection` if one is kept open."""
         own = connection or self.connect()
         try:
-            own.request("GET", path, headers=headers or {})
-            answer = own.getresponse()
-            return answer.status, answer.read()
+            try:
+                return _asked(own, path, headers or {})
+            except ConnectionError:  # a server ends connections that were idle for some seconds
+                if connection is None:
+                    raise
+                own.close()  # the next request opens it again
+                return _asked(own, path, headers or {})
         except http.client.HTTPException as error:
             raise OSError(str(error)) from error
         finally:
@@ -106,6 +110,12 @@ class Server:
                 self.process.kill()
                 self.process.wait()
         self._said.close()
+
+
+def _asked(connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
 
 
 def app_arguments(port: int, folder: str, device: str = "auto") -> list[str]:
