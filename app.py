@@ -83,7 +83,7 @@ def check(options: argparse.Namespace) -> list[tuple[str, str]] | None:
 
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
-    calm_threads()
+    calm_threads(spare=1)  # for the interface, and for the browser where it runs on the same machine
     try:
         people = check(options)
     except PlaygroundError as error:
