@@ -10,7 +10,7 @@ Coordinates: x to the right and y down, both from -1 to 1 over the picture.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from playground.data.base import Batch, DataInfo, DrawnStore
 from playground.errors import UsageError, unknown
 
 LICENCE = "CC0 (drawn by this project's code)"
@@ -210,6 +211,26 @@ def check_count(name: str, count: int) -> int:
     if count < 1:
         raise UsageError(f"'{name}' needs a count of at least 1 picture, not {count}.")
     return count
+
+
+def drawn_store(
+    name: str,
+    draw: Callable[..., Batch],
+    size: int,
+    count: int,
+    classes: tuple[str, ...],
+    attributes: tuple[str, ...],
+    seed: int,
+    device: torch.device | str,
+) -> DrawnStore:
+    """The data set `name` of `count` pictures of `size` pixels that `draw(n, generator, device)` makes as needed.
+
+    Raises:
+        UsageError: a bad size or count.
+    """
+    check_size(name, size)
+    info = DataInfo(name, 3, size, check_count(name, count), classes, attributes, LICENCE)
+    return DrawnStore(info, draw, seed, device)
 
 
 # ---------------------------------------------------------------------------------- signed distances, negative inside

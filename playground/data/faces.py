@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from playground.data import drawing
-from playground.data.base import Batch, DataInfo, DrawnStore
+from playground.data.base import Batch, DrawnStore
 from playground.data.drawing import STYLES, EdgePainter, Factors, LabelPainter, Painter, check_factors, check_size
 from playground.data.portrait import FACTORS, LABELS, PALETTE, VIEW, draw_portrait, holds, scaled
 
@@ -265,10 +265,8 @@ def load(
     """
     drawing.check_style(style)
     sample_factors(0, None, "cpu", correlations)
-    check_size("faces", size)
-    count = drawing.check_count("faces", count)
-    info = DataInfo("faces", 3, size, count, CLASSES, ATTRIBUTES, drawing.LICENCE)
-    return DrawnStore(info, partial(draw, size=size, style=style, correlations=correlations), seed, device)
+    drawn = partial(draw, size=size, style=style, correlations=correlations)
+    return drawing.drawn_store("faces", drawn, size, count, CLASSES, ATTRIBUTES, seed, device)
 
 
 def _parts(factors: Factors, grid: int, device: torch.device | str | None = None) -> list[Factors]:

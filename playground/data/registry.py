@@ -121,4 +121,3 @@ def open_data(
     from playground.data.images import load_images
 
     return load_images(data, size=size, fit=fit, max_images=max_images or None, device=device, progress=progress)
-

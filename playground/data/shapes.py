@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from playground.data import drawing
-from playground.data.base import Batch, DataInfo, DrawnStore
+from playground.data.base import Batch, DrawnStore
 from playground.data.drawing import (
     STYLES,
     EdgePainter,
@@ -281,7 +281,5 @@ def load(
     """
     drawing.check_style(style)
     sample_factors(0, None, "cpu", correlations)
-    check_size("shapes", size)
-    count = drawing.check_count("shapes", count)
-    info = DataInfo("shapes", 3, size, count, CLASSES, ATTRIBUTES, drawing.LICENCE)
-    return DrawnStore(info, partial(draw, size=size, style=style, correlations=correlations), seed, device)
+    drawn = partial(draw, size=size, style=style, correlations=correlations)
+    return drawing.drawn_store("shapes", drawn, size, count, CLASSES, ATTRIBUTES, seed, device)
