@@ -159,6 +159,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("dragan", "float", 0.0, "DRAGAN λ", "The same penalty around real pictures.", "penalties", 0.0, 1000.0, live=True),
     Knob("r1", "float", 0.0, "R1 γ", "γ/2 · squared gradient at real pictures; calms D where the data is.", "penalties", 0.0, 1000.0, live=True),
     Knob("r2", "float", 0.0, "R2 γ", "γ/2 · squared gradient at fakes.", "penalties", 0.0, 1000.0, live=True),
+    Knob("penalty_every", "int", 1, "Penalties every", "Apply the penalties at every so many steps, as many times stronger: nearly the same effect for less work (lazy regularisation).", "penalties", 1, 64, live=True),
     Knob("weight_clip", "float", 0.0, "Weight clipping", "WGAN: keep every weight of the critic within ± this after each step; 0 is off, 0.01 the original.", "penalties", 0.0, 1.0, live=True),
     # --- stabilisers
     Knob("label_smoothing", "float", 0.0, "Label smoothing", "One-sided: D's target for real pictures is 1 minus this; 0.1 is usual.", "stabilisers", 0.0, 0.5, live=True),

@@ -81,8 +81,8 @@ def growth(
 
     Karras et al. 2017 (arXiv 1710.10196): the run begins with pictures of `start` pixels and doubles the side up to
     `size`. The last resolution gets the share `last` of the steps (or an even share, where that is more), those before
-    it get equal parts of the rest: they are cheap, and settle what the picture is of. Each resolution but the first
-    rises from α just above 0 to 1 over the first `fade` of its steps and then stays, the last one to the end of the
+    it share the rest as 1 : 2 : 3 and so on: the smaller, the sooner learned. Each resolution but the first rises from
+    α just above 0 to 1 over the first `fade` of its steps and then stays, the last one to the end of the
     run and beyond.
 
     Returns:
@@ -102,8 +102,8 @@ def growth(
     if total_steps < 1 or step < 0:
         raise UsageError(f"Growing is spread over 1 or more steps, counted from 0, not step {step} of {total_steps}.")
     before = final - first  # resolutions before the last
-    each = total_steps * (1 - max(last, 1 / (before + 1))) / before if before else 0.0
-    starts = [round(each * i) for i in range(before + 1)]
+    unit = total_steps * (1 - max(last, 1 / (before + 1))) / (before * (before + 1) / 2) if before else 0.0
+    starts = [round(unit * i * (i + 1) / 2) for i in range(before + 1)]
     place = max(i for i in range(before + 1) if step >= starts[i])
     if place == 0:
         return first, 1.0

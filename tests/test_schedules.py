@@ -101,7 +101,7 @@ def test_growth_gives_the_last_resolution_the_largest_share(size, share):
     stages = [growth(step, 10_000, size)[0] for step in range(10_000)]
     counts = [stages.count(stage) for stage in sorted(set(stages))]
     assert counts[-1] == pytest.approx(share * 10_000, abs=2) and counts[-1] == max(counts)
-    assert max(counts[:-1], default=0) - min(counts[:-1], default=0) <= 2
+    assert all(count == pytest.approx(counts[0] * (i + 1), abs=3) for i, count in enumerate(counts[:-1]))
 
 
 def test_growth_values():

@@ -22,7 +22,7 @@ from playground.knobs import Settings
 from playground.networks import build_generator, build_trunk, layers
 from playground.networks.autoencoder import build_autoencoder
 from playground.networks.describe import describe as describe_network
-from playground.networks.style import Growing, enlarge, fade_real
+from playground.networks.style import EqualLinear, Growing, enlarge, fade_real
 from playground.schedules import growth, learning_rate_factor, noise_sigma
 
 #: the knob behind each objective's option, where the two are not called the same
@@ -98,7 +98,9 @@ class Discriminator(nn.Module):
         )
         head = layers.apply_spectral_norm if settings.spectral_norm else _as_it_is
         features = self.trunk.feature_dim
-        self.score_head = head(nn.Linear(features, 1))
+        growing = settings.architecture == "style" and not settings.spectral_norm
+        # with the rates of a growing network, a head at full speed runs ahead of what it stands on
+        self.score_head = EqualLinear(features, 1, gain=1.0) if growing else head(nn.Linear(features, 1))
         self.projection = None
         if told == "projection":
             self.projection = Projection(classes, features, spectral_norm=settings.spectral_norm)
@@ -168,6 +170,7 @@ class Adversarial(Family):
         self.buffer = stabilisers.ReplayBuffer(settings.replay_buffer) if settings.replay_buffer else None
         self._made: Made | None = None  # fakes that D has just seen, with their graph, for G to answer for
         self._scores: dict[str, Tensor] = {}
+        self._last_penalties: dict[str, Tensor] = {}  # as last measured, for the steps that skip them
 
     # --- the game
 
@@ -249,12 +252,28 @@ class Adversarial(Family):
             result["class"] = s.auxiliary * 0.5 * (on_real + on_fake)
         if fake_says.codes is not None:
             result["information"] = s.information * self._information(fake_says.codes, made.codes)
-        for name, penalty in penalties.PENALTIES.items():
-            weight = s[name]
-            if weight > 0:
-                value = penalty.function(lambda x: judge(x, label).score, real, fake, self.generator)
-                result[name] = weight * value
+        result |= self._penalties(lambda x: judge(x, label).score, real, fake)
         return result, real_says, fake_says
+
+    def _penalties(self, score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor) -> Terms:
+        """The weighted penalties that are on.
+
+        With `penalty_every` k they act at every k-th step, k times as strong (lazy regularisation, Karras et al. 2019,
+        arXiv 1912.04958, section 4.1); the charts show the plain value throughout.
+        """
+        s = self.settings
+        result: Terms = {}
+        for name, penalty in penalties.PENALTIES.items():
+            if s[name] <= 0:
+                self._last_penalties.pop(name, None)
+            elif self.step % s.penalty_every == 0:
+                value = s[name] * penalty.function(score, real, fake, self.generator)
+                self._last_penalties[name] = value.detach()
+                # the value stays what it is, its gradient counts k times
+                result[name] = value + (s.penalty_every - 1) * (value - value.detach())
+            elif name in self._last_penalties:
+                result[name] = self._last_penalties[name]
+        return result
 
     def _opponent(self, real: Tensor, fake: Tensor, made: Made) -> Callable[..., Judgement]:
         """D after `unroll_steps` further Adam steps on this batch, as a differentiable function of the fakes.
@@ -408,9 +427,12 @@ class Adversarial(Family):
         return layers.singular_values(self.players["D"]) if self.settings.spectral_norm else {}
 
     def state_dict(self) -> dict[str, Any]:
-        return {} if self.buffer is None else {"buffer": self.buffer.state_dict()}
+        state: dict[str, Any] = {"penalties": dict(self._last_penalties)} if self._last_penalties else {}
+        return state if self.buffer is None else {**state, "buffer": self.buffer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        device = next(self.players["D"].parameters()).device
+        self._last_penalties = {name: value.to(device) for name, value in state.get("penalties", {}).items()}
         if self.buffer is not None and "buffer" in state:
             self.buffer.load_state_dict(state["buffer"])
 
