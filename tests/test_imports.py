@@ -34,7 +34,8 @@ GROUPS = (
     ("trainer",),
     ("checkpoint", "model", "estimate"),
     ("recorder",),
-    ("metrics", "latent"),
+    ("metrics",),
+    ("latent",),  # inversion measures what it finds
     ("session",),
     ("api",),
     ("__init__",),  # the facade
