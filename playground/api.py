@@ -24,6 +24,8 @@ from playground.trainer import Trainer
 if TYPE_CHECKING:
     import numpy as np
 
+    from playground.data.base import ImageStore
+
 
 @dataclass(frozen=True)
 class Run:
@@ -73,6 +75,7 @@ def train(
     resume: bool = False,
     from_model: str | Path | None = None,
     name: str = "",
+    store: ImageStore | None = None,
     stop: Callable[[], bool] = lambda: False,
     on_start: Callable[[Trainer, Recorder], None] = lambda trainer, recorder: None,
     on_step: Iterable[Callable[[Trainer], None]] = (),
@@ -91,6 +94,7 @@ def train(
             of threads. Only live knobs (say `steps`) may differ from its settings.
         from_model: begin with the weights of this model (fine-tuning).
         name: a display name.
+        store: pictures already decoded, on the device; `data` is then only what the record calls them.
         stop: asked after each step; True ends the run, checkpointed.
         on_start, on_step: called with the trainer (and recorder) before the first and after each step.
         progress: called with (done, total) while pictures are read.
@@ -106,7 +110,8 @@ def train(
     """
     find_method(preset)
     data = os.fspath(data) if isinstance(data, os.PathLike) else data
-    check_data(data)
+    if store is None:
+        check_data(data)
     device = resolve_device(device)
     changed = {key: find(key).validate(value) for key, value in knobs.items()}
     state = None
@@ -138,16 +143,17 @@ def train(
             raise UsageError(f"'{folder}' already holds a run: resume it, or choose another folder.")
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"'{folder}' is a file: choose a folder for the run.")
-    store = open_data(
-        data,
-        size=chosen.size,
-        seed=chosen.seed,
-        fit=chosen.fit,
-        max_images=chosen.max_images,
-        data_dir=data_dir,
-        device=device,
-        progress=progress,
-    )
+    if store is None:
+        store = open_data(
+            data,
+            size=chosen.size,
+            seed=chosen.seed,
+            fit=chosen.fit,
+            max_images=chosen.max_images,
+            data_dir=data_dir,
+            device=device,
+            progress=progress,
+        )
     try:
         trainer = Trainer(preset, chosen, store)
     except (MemoryError, RuntimeError) as error:

@@ -64,7 +64,7 @@ def estimate(preset: str, info: DataInfo, overrides: Mapping[str, Any] | None = 
     """
     knobs = method_settings(preset, overrides)
     relevant = {name: value for name, value in knobs.items() if name not in ("seed", "steps")}
-    bare = replace(info, name="", notes=(), licence="", attributes=())
+    bare = replace(info, name="", notes=(), licence="")
     step_seconds, memory, parameters = _measure(preset, bare, tuple(sorted(relevant.items())), device)
     return Estimate(dict(parameters), step_seconds, step_seconds * knobs.steps, memory, device)
 
@@ -75,11 +75,12 @@ def _measure(
 ) -> tuple[float, int, tuple[tuple[str, int], ...]]:
     knobs = Settings({**dict(items), "seed": 0, "steps": 4})
     find_method(preset)
-    count = max(2, knobs.batch_size)
+    count = max(2, 2 * knobs.batch_size)  # of which some may be held out
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(0, 256, (count, info.size, info.size, info.channels), dtype=torch.uint8, generator=generator)
     labels = torch.arange(count) % len(info.classes) if info.classes else None
-    store = ImageStore(replace(info, count=count), pixels, labels).to(device)
+    attributes = torch.rand(count, len(info.attributes), generator=generator) if info.attributes else None
+    store = ImageStore(replace(info, count=count), pixels, labels, attributes).to(device)
     trainer = Trainer(preset, knobs, store)
     saved: dict[int, int] = {}
 
@@ -97,8 +98,9 @@ def _measure(
         times.append(time.perf_counter() - started)
     parameters = {name: sum(p.numel() for p in module.parameters()) for name, module in trainer.players.items()}
     optimiser = {"adam": 2, "rmsprop": 1, "sgd": 0}[knobs.optimiser]
-    # weights, gradients and the optimiser's moments of every player; the average of G; twice the saved activations
+    # weights, gradients and the optimiser's moments of every player; the averages; twice the saved activations
     # (their gradients live beside them); the decoded pictures
-    memory = 4 * sum(parameters.values()) * (2 + optimiser) + 4 * parameters.get("G", 0) + 2 * sum(saved.values())
+    averaged = sum(parameters[name] for name in trainer.family.averaged)
+    memory = 4 * sum(parameters.values()) * (2 + optimiser) + 4 * averaged + 2 * sum(saved.values())
     memory += info.count * info.size**2 * info.channels
     return min(times), BASELINE + memory, tuple(sorted(parameters.items()))

@@ -119,7 +119,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("precision", "choice", "auto", "Precision", "Number format inside the networks; losses and updates are always float32. auto takes bfloat16 where the processor is fast at it and the method is known to bear it.", "run", choices=("auto", "float32", "bfloat16")),
     # --- optimisers
     Knob("learning_rate_g", "float", 2e-4, "Generator learning rate", "How far G moves in a step.", "optimiser", 1e-6, 1.0, log=True, live=True, basic=True),
-    Knob("learning_rate_d", "float", 2e-4, "Discriminator learning rate", "How far D moves in a step; two different rates make the two time-scale rule (TTUR).", "optimiser", 1e-6, 1.0, log=True, live=True, basic=True),
+    Knob("learning_rate_d", "float", 2e-4, "Discriminator learning rate", "How far D, or a classifier, moves in a step; two different rates make the two time-scale rule (TTUR).", "optimiser", 1e-6, 1.0, log=True, live=True, basic=True),
     Knob("critic_steps", "int", 1, "D steps per G step", "How often D learns before G moves once; Wasserstein critics like 5.", "optimiser", 1, 20, live=True, basic=True),
     Knob("optimiser", "choice", "adam", "Optimiser", "Adam is the usual choice; RMSprop goes with weight clipping.", "optimiser", choices=("adam", "rmsprop", "sgd")),
     Knob("beta1", "float", 0.5, "Adam β₁", "Memory of past gradients. 0.5 (DCGAN) or 0 (Wasserstein critics) rather than Adam's 0.9.", "optimiser", 0.0, 0.999),
@@ -142,6 +142,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("norm_d", "choice", "default", "Normalisation in D", "Gradient penalties need layer or none: batch statistics tie samples together.", "networks", choices=NORMS),
     Knob("spectral_norm", "bool", False, "Spectral normalisation", "Divide each layer of D by its largest singular value, so that D is 1-Lipschitz layer by layer.", "networks"),
     Knob("minibatch", "choice", "none", "Minibatch layer", "Lets D compare samples of a batch, so that a collapsed G is found out.", "networks", choices=("none", "discrimination", "stddev")),
+    Knob("feature_dim", "int", 0, "Feature size", "Numbers that a classifier sums a picture up in: a dense layer over its last map, for pictures that are aligned; 0 takes the mean over the map's places.", "networks", 0, 1024),
     Knob("dropout_g", "float", 0.0, "Dropout in G", "Share of activations dropped, at training and at sampling.", "networks", 0.0, 0.9),
     Knob("code_dim", "int", 64, "EBGAN code size", "Numbers in the middle of D's auto-encoder.", "networks", 2, 1024, log=True),
     Knob("grow", "bool", False, "Progressive growing", "Start with small pictures and fade in one doubling after the other; for the style architecture.", "networks"),
@@ -149,7 +150,8 @@ KNOBS: dict[str, Knob] = _table(
     Knob("style_mixing", "float", 0.0, "Style mixing", "Share of training samples whose finer layers take the style of a second latent.", "networks", 0.0, 1.0, live=True),
     # --- condition
     Knob("condition", "choice", "none", "Condition", "How the class label enters the networks; needs pictures in class folders.", "condition", choices=("none", "onehot", "embedding", "projection")),
-    Knob("auxiliary", "float", 0.0, "Class loss (ACGAN)", "Weight of D's second task, telling the class; 0 is off.", "condition", 0.0, 100.0, live=True),
+    Knob("auxiliary", "float", 0.0, "Class loss (ACGAN)", "Weight of telling the class: D's second task, a classifier's first; 0 is off.", "condition", 0.0, 100.0, live=True),
+    Knob("attribute_loss", "float", 0.0, "Attribute loss", "Weight of a classifier's reading of attributes, each between 0 and 1; 0 is off.", "condition", 0.0, 100.0, live=True),
     Knob("validity", "float", 1.0, "Real/fake loss", "Weight of the objective beside the class loss; a small one rescues a generator that ignores the class.", "condition", 0.0, 100.0, live=True),
     Knob("code_categories", "int", 0, "InfoGAN categories", "Values of the categorical code; 0 is none.", "condition", 0, 100),
     Knob("code_continuous", "int", 0, "InfoGAN sliders", "Number of continuous codes in [-1, 1].", "condition", 0, 16),
@@ -176,6 +178,7 @@ KNOBS: dict[str, Knob] = _table(
     # --- data
     Knob("fit", "choice", "crop", "Fitting", "How pictures that are not square become square.", "data", choices=("crop", "pad", "stretch")),
     Knob("flip", "bool", False, "Mirror at random", "Doubles the data where left and right don't matter; not for digits or letters.", "data", live=True),
+    Knob("held_out", "float", 0.1, "Held out", "Share of the pictures that a classifier is not taught but tested on.", "data", 0.0, 0.5),
     Knob("max_images", "int", 0, "Use at most", "Take only this many pictures; 0 takes all.", "data", 0, 10_000_000),
 )  # fmt: skip
 

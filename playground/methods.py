@@ -29,21 +29,39 @@ class Method:
     summary: str
     look_for: str
     needs_labels: bool = False
+    needs_attributes: bool = False
     knobs: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """What a trained model of it is: "generator" or "classifier"."""
+        return "classifier" if self.family == "supervised" else "generator"
 
 
 METHODS: dict[str, Method] = {}
 
 
-def _add(name: str, title: str, reference: str, url: str, summary: str, look_for: str, *, family: str = "adversarial", needs_labels: bool = False, **knobs: Any) -> None:  # fmt: skip
+def _add(name: str, title: str, reference: str, url: str, summary: str, look_for: str, *, family: str = "adversarial", needs_labels: bool = False, needs_attributes: bool = False, **knobs: Any) -> None:  # fmt: skip
     if name in METHODS:
         raise ValueError(f"preset '{name}' is registered twice")
     checked = {knob: find(knob).validate(value) for knob, value in knobs.items()}
     METHODS[name] = Method(
-        name, title, family, reference, url, summary, look_for, needs_labels, MappingProxyType(checked)
+        name,
+        title,
+        family,
+        reference,
+        url,
+        summary,
+        look_for,
+        needs_labels,
+        needs_attributes,
+        MappingProxyType(checked),
     )
 
 
+# A discriminator that knows the class is soon sure of itself, and its generator then shows one picture a class: a
+# penalty on its slope and a look at the batch keep the noise in use.
+_VARIED_CLASSES = dict(norm_d="none", r1=5.0, penalty_every=8, minibatch="stddev", beta1=0.0, beta2=0.99)
 _WGAN_GP_ADAM = dict(beta1=0.0, beta2=0.9, learning_rate_g=1e-4, learning_rate_d=1e-4)
 
 _add(
@@ -219,8 +237,10 @@ _add(
     "Mirza & Osindero 2014, Conditional Generative Adversarial Nets",
     "https://arxiv.org/abs/1411.1784",
     "Both networks are told the class, so you choose what is drawn.",
-    "One row of the sample grid a class. At first rows look alike; then each finds its own digit.",
+    "One row of the sample grid a class. At first rows look alike; then each finds its own digit. Look along a row too: "
+    "without the penalty (set r1 to 0) the rows freeze, one picture a class, whatever the noise.",
     condition="onehot",
+    **_VARIED_CLASSES,
     needs_labels=True,
 )
 _add(
@@ -232,6 +252,7 @@ _add(
     "Watch the class loss beside the adversarial one. If rows stay alike, lower the real/fake weight; if rows lose their variety, raise it.",
     condition="embedding",
     auxiliary=1.0,
+    **_VARIED_CLASSES,
     needs_labels=True,
 )
 _add(
@@ -251,17 +272,56 @@ _add(
     "ones colour. The stage and its share are plotted.",
     architecture="style",
     grow=True,
-    r1=1.0,
+    width=32,
+    r1=0.3,
     penalty_every=8,
     minibatch="stddev",
-    style_mixing=0.5,
+    style_mixing=0.3,
     latent_dim=128,
     ema_decay=0.998,
     beta1=0.0,
     beta2=0.99,
-    learning_rate_g=2e-3,
+    learning_rate_g=5e-3,
     learning_rate_d=2e-3,
     batch_size=32,
+)
+_CLASSIFIER = dict(
+    family="supervised",
+    architecture="resnet",
+    width=16,
+    auxiliary=1.0,
+    learning_rate_d=3e-3,
+    beta1=0.9,
+    rate_decay="cosine",
+    ema_decay=0.99,
+    augment="colour,translation",
+    instance_noise=0.03,
+)
+_add(
+    "classifier",
+    "Classifier",
+    "He et al. 2015, Deep Residual Learning for Image Recognition",
+    "https://arxiv.org/abs/1512.03385",
+    "No game: one network learns to name the class of a picture from pictures that are labelled. It reads what a "
+    "generator draws, which is how drawn pictures are scored and steered.",
+    "The accuracy on pictures it was never taught is the one that counts; where it falls behind that on its own batch, "
+    "it learns by heart. A row of the grid shows the pictures it takes for that class with most confidence.",
+    needs_labels=True,
+    **_CLASSIFIER,
+)
+_add(
+    "attribute-classifier",
+    "Attribute classifier",
+    "Liu et al. 2014, Deep Learning Face Attributes in the Wild",
+    "https://arxiv.org/abs/1411.7766",
+    "One network reads many properties of a picture at once, each between 0 and 1: glasses, a smile, age. The "
+    "gradients of its answers are the handles by which a generator is steered.",
+    "Plain things such as hats are read within seconds, small ones such as earrings late. The attribute error is the "
+    "mean distance from the truth; scaled attributes such as age keep a small one for ever.",
+    needs_attributes=True,
+    attribute_loss=1.0,
+    feature_dim=128,
+    **{**_CLASSIFIER, "auxiliary": 0.1},
 )
 
 

@@ -12,11 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import safetensors
 import safetensors.torch
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from playground.data.base import DataInfo
@@ -29,6 +30,9 @@ from playground.networks import layers
 from playground.networks.style import enlarge
 from playground.runs import atomic_write, disk_errors
 
+if TYPE_CHECKING:
+    from playground.families.supervised import Reading
+
 FORMAT = 1
 FILES = ("config.json", "model.safetensors", "README.md")
 PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
@@ -36,7 +40,10 @@ MAX_MODEL_BYTES = 2 * 1024**3
 
 
 class Model:
-    """A trained generator and what it takes to draw with it.
+    """A trained generator and what it takes to draw with it; or a trained classifier and what it takes to read with it.
+
+    `kind` is "generator" (it has `sample`) or "classifier" (it has `read`); `folder` is where it was loaded from, None
+    for one that was not loaded from a folder.
 
     Args:
         preset: the name of the preset that trained it.
@@ -53,6 +60,8 @@ class Model:
         self, preset: str, knobs: Settings, info: DataInfo, modules: dict[str, nn.Module], facts: dict[str, Any]
     ):
         self.preset, self.settings, self.info, self.modules, self.facts = preset, knobs, info, modules, facts
+        self.kind: str = METHODS[preset].kind
+        self.folder: Path | None = None
         for module in modules.values():
             module.eval().requires_grad_(False)
 
@@ -92,10 +101,12 @@ class Model:
             (n, C, H, W) float32 in [-1, 1], on the CPU.
 
         Raises:
-            UsageError: a count, label or truncation out of range, labels for a model that has none.
+            UsageError: a count, label or truncation out of range, labels for a model that has none, or a classifier.
         """
         from playground.families.adversarial import code_layout, seeded_latents
 
+        if self.kind != "generator":
+            raise UsageError("This model reads pictures and draws none: choose a generator to sample from.")
         if not isinstance(n, Integral) or not 1 <= n <= 100_000:
             raise UsageError(f"The number of samples must be a whole number from 1 to 100,000, not {n}.")
         if not isinstance(seed, Integral) or not 0 <= seed < 2**31:
@@ -134,6 +145,30 @@ class Model:
             )  # saved while growing, it draws smaller pictures
             parts.append(drawn[: min(self.chunk, n - a)].float().cpu())
         return torch.cat(parts)
+
+    @torch.no_grad()
+    def read(self, images: Tensor) -> Reading:
+        """Tell what is in pictures.
+
+        Args:
+            images: [N, C, h, w] float in [-1, 1], of any size, grey or colour; brought to the model's own.
+
+        Returns:
+            Features [N, F], class logits [N, K] and attribute logits [N, A] on the CPU (None where it has no such
+            head); the columns are `info.classes` and `info.attributes`. Softmax and sigmoid make probabilities.
+
+        Raises:
+            UsageError: a generator, or something other than pictures.
+        """
+        from playground.families.supervised import Reading
+
+        if self.kind != "classifier":
+            raise UsageError("This model draws pictures and reads none: choose a classifier to read with.")
+        parts = [
+            self.modules["C"](fitted(part.to(self.device, torch.float32), self.info)) for part in images.split(256)
+        ]
+        columns = zip(*parts, strict=True)
+        return Reading(*(None if column[0] is None else torch.cat(column).float().cpu() for column in columns))
 
     def _labels(self, labels: int | str | Sequence[int | str] | None, n: int) -> Tensor | None:
         classes = self.info.classes
@@ -193,27 +228,32 @@ class Model:
         """The model card, in Markdown."""
         method = METHODS[self.preset]
         info, facts = self.info, self.facts
+        draws = self.kind == "generator"
         changed = {k: v for k, v in self.settings.items() if v != KNOBS[k].default}
         lines = [
             f"# {facts.get('name') or method.title + ' on ' + info.name}",
             "",
-            f"A **{method.title}** ({method.reference}, {method.url}), trained on *{info.name}*.",
+            f"Made by the preset **{method.title}** ({method.reference}, {method.url}), trained on *{info.name}*.",
             "",
+            *_told(facts.get("about")),
             f"- Pictures: {info.size} × {info.size}, {'colour' if info.channels == 3 else 'greyscale'}",
             f"- Trained for {facts.get('step', 0):,} steps on {facts.get('images', 0):,} pictures shown, "
             f"in {facts.get('seconds', 0):,.0f} s on {facts.get('device', 'an unknown device')}",
             f"- Data: {info.count:,} pictures" + (f", classes: {', '.join(info.classes)}" if info.classes else ""),
             f"- Licence of the data: {info.licence or 'not stated; ask whoever owns the pictures'}",
-            f"- Weights: moving average of the generator, decay {self.settings.ema_decay}",
+            f"- Weights: moving average of the {'generator' if draws else 'classifier'}, "
+            f"decay {self.settings.ema_decay}",
             "",
             "## Use",
             "",
             "```python",
             "import playground as pg",
             'model = pg.load_model("path/to/this/folder")',
-            "pictures = model.sample(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]",
+            *(_DRAWING if draws else _READING),
             "```",
             "",
+            *_measured(facts.get("metrics")),
+            *_told(facts.get("recipe"), "## How it was made"),
             "## Settings that differ from the defaults",
             "",
             *(f"- `{name}`: {value}" for name, value in sorted(changed.items())),
@@ -228,9 +268,66 @@ def _padded(rows: Tensor, count: int) -> Tensor:
     return torch.cat([rows, rows[:1].expand(count - len(rows), *rows.shape[1:])])
 
 
-def list_shipped() -> list[str]:
-    """Names of the models that come with the project."""
-    return sorted(p.parent.name for p in PRETRAINED.glob("*/model.safetensors"))
+def fitted(images: Tensor, info: DataInfo) -> Tensor:
+    """Pictures [N, c, h, w] in [-1, 1] as networks trained on `info` read them: its size and channels; differentiable.
+
+    Raises:
+        UsageError: not a batch of pictures with 1 or as many channels as `info` has, or 3.
+    """
+    if images.dim() != 4 or images.shape[1] not in (1, 3, info.channels) or not images.numel():
+        raise UsageError(
+            f"Pictures come as [N, C, h, w] with 1 or 3 channels, not as an array of shape {tuple(images.shape)}."
+        )
+    if images.shape[1] != info.channels:
+        if info.channels == 1:
+            images = images.mean(1, keepdim=True)
+        else:
+            images = images.mean(1, keepdim=True).expand(-1, info.channels, -1, -1)
+    if images.shape[2:] != (info.size, info.size):
+        images = F.interpolate(images, (info.size, info.size), mode="bilinear", antialias=True, align_corners=False)
+    return images
+
+
+def _told(text: Any, title: str = "") -> list[str]:
+    """A paragraph of a card, under its title; nothing where a config holds no text."""
+    if not isinstance(text, str) or not text.strip():
+        return []
+    return [*([title, ""] if title else []), text.strip(), ""]
+
+
+def _measured(metrics: Any) -> list[str]:
+    """The numbers of a card as a table."""
+    if not isinstance(metrics, Mapping) or not metrics:
+        return []
+    shown = [(name, f"{v:.4g}" if isinstance(v, Real) else str(v)) for name, v in metrics.items()]
+    return ["## Measured", "", "| what | value |", "| --- | --- |", *(f"| {n} | {v} |" for n, v in shown), ""]
+
+
+_DRAWING = ("pictures = model.sample(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]",)
+_READING = (
+    "reading = model.read(pictures)  # (N, C, H, W) float32 in [-1, 1], of any size",
+    "reading.class_logits, reading.attribute_logits  # None where it does not tell the one or the other",
+)
+
+
+def list_shipped(kind: str | None = None) -> list[str]:
+    """Names of the models that come with the project: all, or those of a kind ("generator" or "classifier")."""
+    names = sorted(p.parent.name for p in PRETRAINED.glob("*/model.safetensors"))
+    return names if kind is None else [name for name in names if _kind_of(PRETRAINED / name) == kind]
+
+
+def shipped_folder(name: str) -> Path:
+    """Where the shipped model `name` lies, or would lie."""
+    return PRETRAINED / name
+
+
+def _kind_of(folder: Path) -> str:
+    """The kind of the model in `folder` by its config; "" where that can't be read."""
+    try:
+        preset = json.loads((folder / "config.json").read_text(encoding="utf-8"))["preset"]
+        return METHODS[preset].kind
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
 
 
 def load_model(model: str | Path, device: str = "cpu") -> Model:
@@ -265,7 +362,9 @@ def load_model(model: str | Path, device: str = "cpu") -> Model:
             parts[name] = (path / name).read_bytes()
         except OSError as error:
             raise DataError(f"{name} of the model '{path.name}' can't be read ({error.strerror}).") from error
-    return _assemble(parts["config.json"], parts["model.safetensors"], path.name, device)
+    model = _assemble(parts["config.json"], parts["model.safetensors"], path.name, device)
+    model.folder = path
+    return model
 
 
 def _load_zip(path: Path, device: str) -> Model:
@@ -359,5 +458,11 @@ def model_of(trainer: Any, **facts: Any) -> Model:
     source = trainer.averages if knobs.ema_decay > 0 else trainer.players
     for name, module in modules.items():
         module.load_state_dict(source[name].state_dict())
-    facts = {"step": trainer.step_count, "images": trainer.images_seen, "seconds": round(trainer.seconds, 1), **facts}
+    facts = {
+        "step": trainer.step_count,
+        "images": trainer.images_seen,
+        "seconds": round(trainer.seconds, 1),
+        **trainer.family.facts(),
+        **facts,
+    }
     return Model(trainer.preset, knobs, info, modules, facts).to(trainer.device)

@@ -136,7 +136,9 @@ class Recorder:
         self._measure_rate()
         row = trainer.metrics()
         if with_grid:
-            row["diversity"] = self._take_grid()
+            diversity = self._take_grid()
+            if trainer.family.kind == "generator":
+                row["diversity"] = diversity
         row["images_per_second"] = self.images_per_second
         self.writer.append_metrics(trainer.step_count, trainer.seconds, trainer.images_seen, row)
         self.history.append(

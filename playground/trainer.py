@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from playground import distributed
-from playground.data.base import Batch, DrawnStore, EpochSampler, ImageStore, to_uint8
+from playground.data.base import Batch, DrawnStore, EpochSampler, ImageStore, split, to_uint8
 from playground.devices import fast_bfloat16
 from playground.errors import TrainingError, UsageError
 from playground.families import build_family, initialising
@@ -39,15 +39,21 @@ class Trainer:
         DataError: a batch larger than the data set.
     """
 
+    #: how many of the pictures held out are looked at while training
+    held_pictures = 512
+
     def __init__(self, preset: str, settings: Settings, store: ImageStore):
         self.preset, self.settings, self.store = preset, settings, store
         self.device = store.device
         method = find_method(preset)
         chunk = store.chunk if isinstance(store, DrawnStore) else None
         self._rank_seed = settings.seed + 7919 * distributed.rank()
-        self.sampler = EpochSampler(len(store), settings.batch_size, self._rank_seed, chunk)
         with initialising(settings.seed):
             self.family = build_family(method.family, settings, store.info)
+        self._taught, held = split(store, self.family.held_share(), settings.seed)
+        if len(held):
+            self.family.held = lambda: store.take(held[: self.held_pictures])
+        self.sampler = EpochSampler(len(self._taught), settings.batch_size, self._rank_seed, chunk)
         self.players: dict[str, nn.Module] = {
             name: module.to(self.device, memory_format=torch.channels_last)
             for name, module in self.family.players.items()
@@ -92,6 +98,8 @@ class Trainer:
         s = self.settings
         if s.precision != "auto":
             return s.precision
+        if self.family.robust:
+            return "bfloat16" if self._fast_bfloat16 else "float32"
         delicate = s.gradient_penalty or s.dragan or s.r1 or s.r2 or s.unroll_steps or s.weight_clip
         tried = s.architecture in ("dcgan", "dcgan-upsample") and s.objective not in ("f-gan", "energy", "wasserstein")
         return "bfloat16" if tried and not delicate and self._fast_bfloat16 else "float32"
@@ -99,7 +107,7 @@ class Trainer:
     def learning_rate(self, player: str) -> float:
         """The rate `player` learns with at the present step, schedule included."""
         s = self.settings
-        base = s.learning_rate_d if player == "D" else s.learning_rate_g
+        base = s[self.family.learning_rates.get(player, "learning_rate_g")]
         return base * learning_rate_factor(self.step_count, s.steps, s.rate_decay)
 
     # --- training
@@ -111,7 +119,7 @@ class Trainer:
         for index, phase in enumerate(self.phases):
             for _ in range(phase.repeats()):
                 if index == 0:  # the later phases answer for the batch that the first one saw last
-                    self._batch = self.store.take(self.sampler.next())
+                    self._batch = self.store.take(self._taught[self.sampler.next()])
                     self.images_seen += len(self._batch.images) * distributed.world()
                 self._turn(phase, self._batch)
         self._follow_averages()
@@ -208,7 +216,8 @@ class Trainer:
         """(uint8 [N, H, W, 3], diversity): the fixed-seed samples of the averaged players, row by row.
 
         Diversity is the mean pairwise pixel distance of the samples over that of as many real pictures: about 1 for a
-        generator as varied as the data, near 0 for a collapsed one.
+        generator as varied as the data, near 0 for a collapsed one. Of a classifier, whose samples are pictures of the
+        data, it says nothing.
         """
         players = {**self.players, **self.averages} if self.settings.ema_decay > 0 else dict(self.players)
         drawn = {name: players[name] for name in self.family.averaged}

@@ -18,6 +18,7 @@ from playground.trainer import Trainer
 torch.set_num_threads(1)  # exact repetition is promised at one thread count; and the machine is shared
 
 CLASSES = ("discs", "squares", "stripes")
+ATTRIBUTES = ("round", "brightness")
 EACH = 16
 SIZE = 16
 
@@ -52,10 +53,11 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def store() -> ImageStore:
-    """The same pictures, decoded; they are never written to."""
+    """The same pictures, decoded, with what they show as attributes; they are never written to."""
     pixels, labels = _pixels()
-    info = DataInfo("shapes16", 1, SIZE, len(pixels), CLASSES)
-    return ImageStore(info, torch.from_numpy(pixels), torch.from_numpy(labels))
+    info = DataInfo("shapes16", 1, SIZE, len(pixels), CLASSES, ATTRIBUTES)
+    columns = np.stack([labels == 0, pixels.mean((1, 2, 3)) / 255], 1).astype(np.float32)
+    return ImageStore(info, torch.from_numpy(pixels), torch.from_numpy(labels), torch.from_numpy(columns))
 
 
 @pytest.fixture

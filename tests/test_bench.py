@@ -312,7 +312,8 @@ def test_long_benchmark_goes_on_where_it_was_left(tmp_path, monkeypatch):
     rows = presets.run(options)
     from playground.methods import METHODS
 
-    assert [row.name for row in rows] == list(METHODS)
+    names = [name for name, method in METHODS.items() if method.kind == "generator"]
+    assert [row.name for row in rows] == names
     assert first[-1] == "wgan" and len(first) > 1
-    assert tried == list(METHODS)[: len(first)] + list(METHODS)[len(first) - 1 :]
+    assert tried == names[: len(first)] + names[len(first) - 1 :]
     assert rows[0].verdict == "stated" and "70%" in rows[0].note

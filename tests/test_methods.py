@@ -32,8 +32,11 @@ PROMISED = [
     "cgan",
     "acgan",
     "infogan",
+    "stylegan",
+    "classifier",
+    "attribute-classifier",
 ]
-INFO = DataInfo("digits", 1, 16, 100, tuple("0123456789"))
+INFO = DataInfo("digits", 1, 16, 100, tuple("0123456789"), ("round", "slant"))
 ALL = list(METHODS.values())
 
 
@@ -77,6 +80,9 @@ def test_overrides_win_and_are_validated(method: Method):
 def test_labels_are_asked_for_where_they_are_needed(method: Method):
     values = method_settings(method.name, {"width": 4})
     build_family(method.family, values, INFO)
+    if method.needs_attributes:
+        with pytest.raises(UsageError, match="known attributes"):
+            build_family(method.family, values, replace(INFO, attributes=()))
     unlabelled = replace(INFO, classes=())
     if method.needs_labels:
         with pytest.raises(UsageError, match="labelled pictures"):
@@ -89,11 +95,13 @@ def test_labels_are_asked_for_where_they_are_needed(method: Method):
 def test_its_networks_can_be_sketched(method: Method):
     values = method_settings(method.name, {"width": 4})
     parts = describe(method.family, values, INFO)
-    assert next(title for title, _ in parts) == "Generator" and len(parts) == 2
+    titles = [title for title, _ in parts]
+    assert titles == ["Classifier"] if method.kind == "classifier" else titles[0] == "Generator" and len(parts) == 2
     players = build_family(method.family, values, INFO).players
     for title, rows in parts:
         shown = sum(row.parameters for row in rows)
-        whole = sum(p.numel() for p in players["G" if title == "Generator" else "D"].parameters())
+        player = {"Generator": "G", "Classifier": "C"}.get(title, "D")
+        whole = sum(p.numel() for p in players[player].parameters())
         assert 0 < shown <= whole
 
 

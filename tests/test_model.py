@@ -46,7 +46,13 @@ def test_a_saved_model_draws_the_same_pictures_when_loaded(make_trainer: Make, t
     model = trained(make_trainer, preset)
     loaded = load_model(model.save(tmp_path / "model"))
     assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["README.md", "config.json", "model.safetensors"]
-    assert torch.equal(model.sample(5, seed=3), loaded.sample(5, seed=3))
+    if model.kind == "generator":
+        assert torch.equal(model.sample(5, seed=3), loaded.sample(5, seed=3))
+    else:
+        pictures = torch.rand(5, 1, 16, 16, generator=torch.Generator().manual_seed(3)) * 2 - 1
+        assert all(
+            torch.equal(a, b) for a, b in zip(model.read(pictures), loaded.read(pictures), strict=True) if a is not None
+        )
     assert (loaded.preset, loaded.settings, loaded.info) == (preset, model.settings, model.info)
     assert loaded.facts == model.facts and loaded.facts.items() >= {"step": 2, "name": "Mine"}.items()
 

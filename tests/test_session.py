@@ -107,6 +107,22 @@ def status(session: Session) -> dict[str, Any]:
 # --- from start to end
 
 
+def test_a_classifier_is_trained_watched_and_opened_like_any_other(start: Start):
+    session = running(start("classifier"), 3)
+    paused(session)
+    wire = session.wire()
+    assert {"loss_c", "accuracy", "accuracy_taught", "grad_norm_c"} <= set(wire["rows"]["columns"])
+    assert not {"loss_g", "loss_d", "diversity"} & set(wire["rows"]["columns"])
+    assert wire["grid"]["names"] == ["discs", "squares", "stripes"] and wire["grid"]["rows"] == 3
+    assert (wire["alarms"], wire["histogram"], wire["critic"]) == ([], None, False)
+    assert session.set_knob("learning_rate_d", 0.01) == 0.01
+    step = session.snapshot().step
+    again = session.manager.start("", resume=stopped(session).key)
+    running(again, step + 2)
+    reading = stopped(again).model().read(torch.zeros(2, 1, 16, 16))
+    assert reading.class_logits.shape == (2, 3) and reading.attribute_logits is None
+
+
 def test_a_run_ends_by_itself_with_everything_saved(start: Start):
     session = start("cgan", steps=5)
     assert session.active

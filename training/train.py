@@ -7,19 +7,21 @@ with a checkpoint; `--resume` goes on from there.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import re
 import signal
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NoReturn
 
 from playground.errors import PlaygroundError, UsageError
 from playground.knobs import add_flags, from_flags
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence, without sixty lines of usage before it."""
 
     def error(self, message: str) -> NoReturn:
@@ -32,7 +34,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser() -> argparse.ArgumentParser:
     """The command's flags: its own, and one for each knob."""
-    result = _Parser(prog="python -m training.train", description="Train a GAN and save the model.", allow_abbrev=False)
+    result = Parser(prog="python -m training.train", description="Train a GAN and save the model.", allow_abbrev=False)
     result.add_argument("--preset", help="which system; see --list (default: dcgan, or that of the run resumed)")
     result.add_argument(
         "--data",
@@ -106,40 +108,52 @@ def _train(flags: argparse.Namespace) -> int:
     if device == "cuda" and distributed.active():
         device = resolve_device(f"cuda:{distributed.local_rank()}")
     first = distributed.rank() == 0
-    asked = {"stop": False}
-
-    def stop(number: int, frame: object) -> None:
-        asked["stop"] = True
-        signal.signal(number, signal.SIG_DFL)  # a second one ends it at once
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    shown = _Progress()
+    shown = Progress()
     try:
-        run = pg.train(
-            preset,
-            data,
-            out=flags.out,
-            device=device,
-            data_dir=flags.data_dir,
-            resume=flags.resume,
-            from_model=flags.from_model,
-            name=flags.name,
-            stop=lambda: asked["stop"],
-            on_start=shown.start,
-            on_step=(shown,),
-            progress=shown.reading,
-            **knobs,
-        )
+        with stopping() as asked:
+            run = pg.train(
+                preset,
+                data,
+                out=flags.out,
+                device=device,
+                data_dir=flags.data_dir,
+                resume=flags.resume,
+                from_model=flags.from_model,
+                name=flags.name,
+                stop=asked,
+                on_start=shown.start,
+                on_step=(shown,),
+                progress=shown.reading,
+                **knobs,
+            )
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
         distributed.stop()
     if first:
         shown.end(run)
     return 0
 
 
-class _Progress:
+@contextlib.contextmanager
+def stopping() -> Iterator[Callable[[], bool]]:
+    """In this block Ctrl-C and SIGTERM only make the yielded question answer True; a second one ends it at once."""
+    asked = threading.Event()
+
+    def stop(number: int, frame: object) -> None:
+        asked.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked.is_set
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+_SHOWN = ("loss_d", "loss_g", "loss_c", "accuracy", "attribute_accuracy", "attribute_error")
+
+
+class Progress:
     """Prints a line now and then."""
 
     def __init__(self) -> None:
@@ -168,7 +182,7 @@ class _Progress:
         self.next_at = now + 5.0
         _, columns = self.recorder.history.since(max(0, self.recorder.history.total - 1))
         losses = "  ".join(
-            f"{name} {columns[name][-1]:.3f}" for name in ("loss_d", "loss_g") if name in columns and len(columns[name])
+            f"{name} {columns[name][-1]:.3f}" for name in _SHOWN if name in columns and len(columns[name])
         )
         rate = self.recorder.steps_per_second
         pace = ""

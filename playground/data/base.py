@@ -143,6 +143,20 @@ class DrawnStore(ImageStore):
         self.drawn[chunk] = True
 
 
+def split(store: ImageStore, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """(int64 indices to learn from, int64 indices to test on): `share` of the pictures is held out, at least two.
+
+    Of a drawn set, whose pictures come mixed, the last ones are: it then stays in chunks. Of others, which may come
+    sorted, a random choice that `seed` fixes. A share of 0 holds nothing out.
+    """
+    count = len(store)
+    held = max(2, round(share * count)) if share > 0 else 0
+    if isinstance(store, DrawnStore) or not held:
+        return torch.arange(count - held), torch.arange(count - held, count)
+    order = torch.from_numpy(np.random.default_rng([seed, count, 0x5EED]).permutation(count))
+    return order[held:].sort().values, order[:held]
+
+
 class EpochSampler:
     """Indices of mini-batches: every picture once an epoch, in an order drawn anew for each; resumable.
 

@@ -41,6 +41,7 @@ SIZES = (16, 32, 64)  # what `size=None` chooses from
 
 MAX_PIXELS = 64_000_000  # of one picture, read from its header
 MAX_FILE_BYTES = 256 << 20  # of one picture file, unpacked
+MAX_GIVEN_BYTES = 20 << 20  # of one picture file given by itself
 MAX_TOTAL_BYTES = 8 << 30  # of all pictures of a zip, unpacked
 MAX_RATIO = 200  # unpacked over packed bytes of a zip; photos are near 1, drawings stay below 100
 RATIO_MATTERS = 256 << 20  # a small zip may be packed as tightly as it likes
@@ -258,12 +259,58 @@ def decode(data: bytes, size: int, channels: int, fit: str = "crop") -> np.ndarr
         if image.format in ("JPEG", "MPO"):
             # The decoder itself can halve, quarter, ...; twice the size leaves enough for a good last reduction.
             image.draft(None, (2 * size, 2 * size))
+    return _decoded(image, size, channels, fit)
+
+
+def _decoded(image: Image.Image, size: int, channels: int, fit: str) -> np.ndarray:
     with _one_big if image.width * image.height > _BIG_PIXELS else nullcontext():
         with _reading():
             image.load()
             turn = _orientation(image)
             image = _simple(image, channels)
         return _squared(image, size, fit, _TURNS.get(turn, np.asarray))
+
+
+def read_picture(picture: bytes | PathLike | Image.Image, size: int, channels: int, fit: str = "crop") -> np.ndarray:
+    """One picture that a person gives by itself, as uint8 [size, size, channels]; understood as in `load_images`.
+
+    Args:
+        picture: the bytes of a file, a path, or a picture already opened.
+        size: side in pixels, 4 to 1024.
+        channels: 1 or 3.
+        fit: "crop", "pad" or "stretch".
+
+    Raises:
+        UsageError: no such file, something that is no picture at all, or an option out of range.
+        DataError: a file that is empty, damaged, no picture, above 20 MB or above 64 million pixels.
+    """
+    _check_options(size, fit, None)
+    if channels not in (1, 3):
+        raise UsageError(f"A picture is read as 1 channel (grey) or 3 (colour), not {channels}.")
+    what = "The picture"
+    try:
+        if isinstance(picture, Image.Image):
+            _check_pixels(*picture.size)
+            return _decoded(picture, size, channels, fit)
+        if isinstance(picture, (bytes, bytearray, memoryview)):
+            data = bytes(picture)
+        elif isinstance(picture, (str, os.PathLike)):
+            place = _existing(picture)
+            what = f"The picture {_quote(place.name)}"
+            if not place.is_file():
+                raise _UnreadableError("not a file")
+            with _reading(), open(place, "rb") as file:
+                data = file.read(MAX_GIVEN_BYTES + 1)
+        else:
+            raise UsageError(f"A picture is given as bytes, a path or a Pillow image, not as {type(picture).__name__}.")
+        if len(data) > MAX_GIVEN_BYTES:
+            raise _UnreadableError(f"larger than {MAX_GIVEN_BYTES >> 20} MB")
+        return decode(data, size, channels, fit)
+    except _UnreadableError as error:
+        raise DataError(
+            f"{what} can't be used ({error}): give a whole PNG, JPEG, WebP, GIF, BMP or TIFF of up to "
+            f"{MAX_GIVEN_BYTES >> 20} MB and {MAX_PIXELS // 1_000_000} million pixels."
+        ) from error
 
 
 def decode_all(
@@ -389,12 +436,15 @@ def _opened(data: bytes) -> Image.Image:
     if not data:
         raise _UnreadableError("an empty file")
     image = Image.open(io.BytesIO(data), formats=_FORMATS)
-    width, height = image.size
+    _check_pixels(*image.size)
+    return image
+
+
+def _check_pixels(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise _UnreadableError(f"{width:,} × {height:,} pixels, above the limit of {MAX_PIXELS // 1_000_000} million")
     if width < 1 or height < 1:
         raise _UnreadableError("a picture without pixels")
-    return image
 
 
 def _orientation(image: Image.Image) -> int:

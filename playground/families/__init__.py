@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from playground.families.base import Family
     from playground.knobs import Settings
 
-FAMILIES: dict[str, str] = {"adversarial": "playground.families.adversarial:Adversarial"}
+FAMILIES: dict[str, str] = {
+    "adversarial": "playground.families.adversarial:Adversarial",
+    "supervised": "playground.families.supervised:Supervised",
+}
 
 # Weights are initialised from torch's global generator, which threads share: one build at a time.
 _build_lock = threading.Lock()

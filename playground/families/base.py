@@ -49,11 +49,18 @@ class Family(ABC):
 
     #: players whose moving average is kept and sampled from
     averaged: ClassVar[tuple[str, ...]] = ("G",)
+    #: the knob that holds a player's learning rate, where it is not the generator's
+    learning_rates: ClassVar[dict[str, str]] = {"D": "learning_rate_d"}
+    #: what a trained model of it is: "generator" or "classifier"
+    kind: ClassVar[str] = "generator"
+    #: whether its networks are known to learn as well with bfloat16 inside
+    robust: ClassVar[bool] = False
 
     def __init__(self, settings: Settings, info: DataInfo):
         self.settings, self.info = settings, info
         self.players: dict[str, nn.Module] = {}
         self.generator: torch.Generator | None = None
+        self.held: Callable[[], Batch] | None = None  # pictures that are never trained on; set by the trainer
         self.step = 0
         self.total_steps = settings.steps
 
@@ -72,6 +79,14 @@ class Family(ABC):
     @abstractmethod
     def observations(self) -> dict[str, Tensor]:
         """Scalars of the last step for the charts, still on the device."""
+
+    def held_share(self) -> float:
+        """The share of the pictures that is kept from training to test on; 0 for games, which are won on new fakes."""
+        return 0.0
+
+    def facts(self) -> dict[str, Any]:
+        """What a saved model states beyond its settings and data; plain JSON types."""
+        return {}
 
     def histograms(self) -> dict[str, Tensor]:
         """Vectors whose distribution is worth seeing ("real", "fake" scores); empty where there are none."""

@@ -13,6 +13,7 @@ from playground.errors import PlaygroundError
 from playground.methods import METHODS
 from training.bench.common import Options, Row, threads
 
+GENERATORS = [name for name, method in METHODS.items() if method.kind == "generator"]
 SECONDS = 120.0
 SAMPLES = 1000
 
@@ -25,8 +26,8 @@ def run(options: Options) -> list[Row]:
     folder.mkdir(parents=True, exist_ok=True)
     record = folder / "presets.json"
     earlier = _earlier(record)
-    results = {name: earlier[name] for name in METHODS if earlier.get(name, {}).get("asked_seconds") == seconds}
-    missing = [name for name in METHODS if name not in results]
+    results = {name: earlier[name] for name in GENERATORS if earlier.get(name, {}).get("asked_seconds") == seconds}
+    missing = [name for name in GENERATORS if name not in results]
     if missing:
         import torch
 
@@ -40,7 +41,7 @@ def run(options: Options) -> list[Row]:
             with threads(options.threads or min(2, torch.get_num_threads())):
                 results[name] = {"asked_seconds": seconds, **_one(name, data, seconds, judge, folder, options)}
             record.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    return [_row(name, results[name], folder) for name in METHODS]
+    return [_row(name, results[name], folder) for name in GENERATORS]
 
 
 def _earlier(record: Path) -> dict[str, Any]:

@@ -9,19 +9,42 @@
   pg.palette = (index) => colour(PALETTE[index % PALETTE.length]);
 
   const curve = (column, name, role) => ({ column, name, role });
+  // A classifier plays no game: it has a loss and an accuracy, but no scores of real and fake and no samples of its own.
+  const reads = (run) => "loss_c" in run.history.columns;
+  const plays = (run) => !reads(run);
+  const present = (run, curves) => curves.filter((one) => one.column in run.history.columns);
   const CHARTS = [
-    { id: "losses", title: "Losses", curves: () => [curve("loss_d", "discriminator", "d"), curve("loss_g", "generator", "g")] },
+    { id: "losses", title: "Losses", curves: (run) => (reads(run) ? [curve("loss_c", "classifier", "g")] : [curve("loss_d", "discriminator", "d"), curve("loss_g", "generator", "g")]) },
     {
       id: "scores",
       title: "Scores",
+      needs: plays,
       curves: () => [curve("score_real", "D(real)", "real"), curve("score_fake", "D(fake)", "fake")],
       range: (run) => (run.critic ? null : [-0.02, 1.02]),
       note: (run) => (run.critic ? "D(real) and D(fake) of a critic: any number, higher is more real." : "D(real) and D(fake), how sure D is that a picture is real: 0.5 is a guess."),
     },
-    { id: "gradients", title: "Gradients", curves: () => [curve("grad_norm_d", "discriminator", "d"), curve("grad_norm_g", "generator", "g")], log: true, note: () => "Norm of each network's gradient, logarithmic." },
-    { id: "histogram", title: "Histogram", kind: "histogram", note: () => "D on the real and fake pictures of one batch: overlap means that it can't tell." },
-    { id: "diversity", title: "Diversity", curves: () => [curve("diversity", "diversity of a batch", "g")], note: () => "Distance between the samples of a batch: a fall means mode collapse." },
-    { id: "accuracy", title: "Accuracy", curves: () => [curve("accuracy_d", "accuracy of D", "d")], range: () => [-0.02, 1.02] },
+    { id: "gradients", title: "Gradients", curves: (run) => (reads(run) ? [curve("grad_norm_c", "classifier", "g")] : [curve("grad_norm_d", "discriminator", "d"), curve("grad_norm_g", "generator", "g")]), log: true, note: () => "Norm of each network's gradient, logarithmic." },
+    { id: "histogram", title: "Histogram", kind: "histogram", needs: plays, note: () => "D on the real and fake pictures of one batch: overlap means that it can't tell." },
+    { id: "diversity", title: "Diversity", needs: plays, curves: () => [curve("diversity", "diversity of a batch", "g")], note: () => "Distance between the samples of a batch: a fall means mode collapse." },
+    { id: "accuracy", title: "Accuracy", needs: plays, curves: () => [curve("accuracy_d", "accuracy of D", "d")], range: () => [-0.02, 1.02] },
+    {
+      id: "reading",
+      title: "Accuracy",
+      needs: reads,
+      curves: (run) => present(run, [
+        curve("accuracy", "class, pictures held out", "g"), curve("accuracy_taught", "class, its own batch", "d"),
+        { ...curve("attribute_accuracy", "attributes, pictures held out"), index: 2 }, { ...curve("attribute_accuracy_taught", "attributes, its own batch"), index: 3 },
+      ]),
+      range: () => [-0.02, 1.02],
+      note: () => "Share of right answers; the one on pictures held out from training is the one that counts.",
+    },
+    {
+      id: "error",
+      title: "Error",
+      needs: (run) => "attribute_error" in run.history.columns,
+      curves: () => [curve("attribute_error", "pictures held out", "g"), curve("attribute_error_taught", "its own batch", "d")],
+      note: () => "Mean distance of the attributes read from the true ones, each between 0 and 1.",
+    },
     { id: "terms", title: "Terms", curves: (run) => termCurves(run.history) },
     { id: "sigma", title: "Spectral", kind: "sigma", needs: (run) => Boolean(run.sigma), note: () => "Largest singular value of each weight of D before its spectral normalisation." },
   ];
@@ -31,7 +54,7 @@
     Object.keys(history.columns)
       .filter((name) => name.startsWith("term_"))
       .map((column, at) => {
-        const [, who, term] = /^term_([dg])_(.*)$/.exec(column) || [null, "", column.slice(5)];
+        const [, who, term] = /^term_([dgc])_(.*)$/.exec(column) || [null, "", column.slice(5)];
         const name = `${who ? `${who.toUpperCase()}: ` : ""}${term.replaceAll("_", " ")}`;
         return term === "adversarial" ? { column, name, role: who } : { column, name, index: 2 + (at % 6) };
       });
@@ -82,21 +105,28 @@
       return CHARTS.filter((chart) => !chart.needs || chart.needs(run));
     }
 
-    drawChips(run, redraw) {
+    // What is shown: the choice, or what comes nearest for a run that has no such chart.
+    current(run) {
       const available = this.charts(run);
-      const key = available.map((chart) => chart.id).join() + this.chosen;
+      const named = (id) => available.find((chart) => chart.id === id);
+      return named(this.chosen) || (this.chosen === "losses" ? null : named("reading")) || available[0];
+    }
+
+    drawChips(run, redraw) {
+      const available = this.charts(run), current = this.current(run).id;
+      const key = available.map((chart) => chart.id).join() + current;
       if (key === this.chipsKey) return;
       this.chipsKey = key;
       this.chips.replaceChildren(
         ...available.map((chart) => {
-          const on = chart.id === this.chosen;
+          const on = chart.id === current;
           return pg.el(`button.pg-chip${on ? ".on" : ""}`, {
             type: "button", role: "tab", "aria-selected": String(on), tabindex: on ? 0 : -1,
             onclick: () => { this.chosen = chart.id; redraw(); this.chips.querySelector(".on")?.focus(); },
             onkeydown: (event) => {
               const move = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
               if (!move) return;
-              const at = available.findIndex((other) => other.id === this.chosen);
+              const at = available.findIndex((other) => other.id === current);
               this.chosen = available[(at + move + available.length) % available.length].id;
               redraw();
               this.chips.querySelector(".on")?.focus();
@@ -160,7 +190,7 @@
     }
 
     async draw(Plotly, slot, run) {
-      const chart = slot.charts(run).find((one) => one.id === slot.chosen) || CHARTS[0];
+      const chart = slot.current(run);
       slot.note.textContent = chart.note ? chart.note(run) : "";
       slot.plot.setAttribute("aria-label", `Chart: ${chart.title}`);
       if (chart.kind === "histogram") return this.drawHistogram(Plotly, slot, run, chart);

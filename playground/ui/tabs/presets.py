@@ -13,7 +13,7 @@ from playground.knobs import Settings
 from playground.methods import METHODS, find_method, method_settings
 from playground.ui import controls
 from playground.ui.context import plain_html, spoken
-from playground.ui.tabs.train import TrainTab, fill_preset, section_of
+from playground.ui.tabs.train import TrainTab, fill_preset, needed, section_of
 
 LATEX = [{"left": "$$", "right": "$$", "display": True}, {"left": "$", "right": "$", "display": False}]
 
@@ -101,6 +101,25 @@ def formulas(values: Settings) -> str:
     return "\n\n".join(losses) + "\n\n" + "\n".join(f"- {note}" for note in notes)
 
 
+def reading_formula(values: Settings) -> str:
+    """Markdown with the loss of a classifier."""
+    terms, notes = [], ["$C(x)$ are the scores of the classes (logits), $y$ the true one."]
+    if values.auxiliary:
+        weight = "" if values.auxiliary == 1 else rf"{controls.show(values.auxiliary)}\,"
+        terms.append(rf"{weight}\mathbb{{E}}\big[-\log\mathrm{{softmax}}(C(x))_y\big]")
+    if values.attribute_loss:
+        weight = "" if values.attribute_loss == 1 else rf"{controls.show(values.attribute_loss)}\,"
+        terms.append(rf"{weight}\mathbb{{E}}\big[-a\log\sigma(A(x)) - (1-a)\log(1-\sigma(A(x)))\big]")
+        notes = [
+            r"$A(x)$ are the scores of the attributes, $\sigma(t) = 1/(1+e^{-t})$, and $a$ is the truth, in $[0, 1]$.",
+            "Where the pictures have classes too, $C(x)$ names them and $y$ is the true one.",
+        ]
+    terms.reverse()
+    changes = "a little moved, brightened, blurred and strewn with noise, which leaves the answer as it is"
+    notes.append(f"$x$ are pictures {changes}.")
+    return _equation("C", terms[0], terms[1:]) + "\n\n" + "\n".join(f"- {note}" for note in notes)
+
+
 def _objective_notes(values: Settings) -> list[str]:
     """What the symbols of the objective's formula stand for, and which of its forms the preset takes."""
     from playground.objectives import find_divergence
@@ -144,7 +163,7 @@ def advice(name: str) -> str:
     """HTML: what to look for, and what the preset sets."""
     method = find_method(name)
     sets = controls.differences(name) or "<p>Nothing: it is the default of every setting.</p>"
-    needs = "<p>It needs pictures in class folders, or a data set with classes.</p>" if method.needs_labels else ""
+    needs = needed(method) and f"<p>It needs {needed(method)}.</p>"
     return (
         f"<div class='pg-advice'><h3>What to look for</h3><p>{html.escape(method.look_for)}</p>{needs}"
         f"<h3>What it sets</h3>{sets}</div>"
@@ -160,14 +179,16 @@ def sketches(name: str) -> str:
 
     method = find_method(name)
     classes = tuple(str(digit) for digit in range(10)) if method.needs_labels else ()
-    info = DataInfo(name="example", channels=3, size=32, count=1000, classes=classes)
+    attributes = tuple(f"attribute {i}" for i in range(10)) if method.needs_attributes else ()
+    info = DataInfo(name="example", channels=3, size=32, count=1000, classes=classes, attributes=attributes)
     drawings = [sketch_svg(rows, title) for title, rows in describe(method.family, method_settings(name), info)]
     return "".join(f"<figure class='pg-sketch'>{drawing}</figure>" for drawing in drawings)
 
 
 def page(name: str) -> list[Any]:
     """The values of (head, formula, networks, advice)."""
-    formula = formulas(method_settings(name))
+    values = method_settings(name)
+    formula = formulas(values) if find_method(name).kind == "generator" else reading_formula(values)
     drawn = f"<h3>The networks</h3><p class='pg-fine'>For 32 × 32 colour pictures.</p>{sketches(name)}"
     networks = f"<div class='pg-sketches'>{drawn}</div>"
     return [head(name), formula, networks, advice(name)]
@@ -205,4 +226,4 @@ def build(train: TrainTab, tabs: gr.Tabs, tab: gr.Tab) -> None:
     ).success(None, None, None, js="() => window.scrollTo({top: 0})")
 
 
-_ORDER = ("The originals", "Other objectives", "Keeping D in check", "Told what to draw")
+_ORDER = ("The originals", "Other objectives", "Keeping D in check", "Told what to draw", "Readers of pictures")

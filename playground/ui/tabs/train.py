@@ -68,6 +68,8 @@ class TrainTab:
 def section_of(method: Method) -> str:
     """The heading under which a preset is listed, from what it sets."""
     knobs = method.knobs
+    if method.kind == "classifier":
+        return "Readers of pictures"
     if method.needs_labels or knobs.get("code_categories"):
         return "Told what to draw"
     if any(
@@ -88,13 +90,20 @@ def preset_choices() -> list[tuple[str, str]]:
     return [(f"{method.title}  ·  {section}", method.name) for section, group in sections.items() for method in group]
 
 
+def needed(method: Method) -> str:
+    """What a preset asks of its pictures; "" for nothing."""
+    if method.needs_attributes:
+        return "pictures with known attributes: the data sets drawn by code"
+    return "pictures in class folders, or a data set with classes" if method.needs_labels else ""
+
+
 def about_preset(name: str) -> str:
     """HTML: summary, and what the preset sets differently from the defaults."""
     method = find_method(name)
-    needs = "<p class='pg-fine'>Needs pictures in class folders, or a data set with classes.</p>"
+    needs = needed(method) and f"<p class='pg-fine'>Needs {needed(method)}.</p>"
     return (
         f"<div class='pg-about' data-pg-preset='{html.escape(name)}'><p>{html.escape(method.summary)}</p>"
-        f"{needs if method.needs_labels else ''}{controls.differences(name)}</div>"
+        f"{needs}{controls.differences(name)}</div>"
     )
 
 
