@@ -1,0 +1,313 @@
+"""The shipped models' table and command: recipes are whole, a run becomes a model with its card and manifest row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+import torch
+
+import playground as pg
+from playground.data import faces
+from playground.data.portrait import FACTORS
+from playground.errors import UsageError
+from playground.knobs import KNOBS
+from playground.methods import find_method, method_settings
+from playground.model import list_shipped, load_model
+from training.zoo import stores
+from training.zoo.__main__ import main
+from training.zoo.install import changed_knobs, install, manifest
+from training.zoo.measure import measure, unseen
+from training.zoo.recipes import EMOJI, FACES, FACES_AND_EMOJI, MNIST, RECIPES, Recipe, find_recipe
+
+PROMISED = {
+    "faces-style", "digits-cgan", "emoji-style", "faces-attributes", "faces-attributes-judge", "digits-judge",
+    "features-v1",
+}  # fmt: skip
+TINY = {"width": 4, "size": 16, "steps": 3, "batch_size": 4, "precision": "float32"}
+
+
+def tiny(recipe: Recipe, **knobs: Any) -> Recipe:
+    """The same recipe, done in a moment."""
+    return replace(recipe, knobs=MappingProxyType({**recipe.knobs, **TINY, **knobs}))
+
+
+@pytest.fixture
+def one(monkeypatch) -> Recipe:
+    """The table with one recipe in it: a small classifier of small digits."""
+    recipe = tiny(RECIPES["digits-judge"], held_out=0.2)
+    monkeypatch.setattr("training.zoo.__main__.RECIPES", {recipe.name: recipe})
+    monkeypatch.setattr("training.zoo.recipes.RECIPES", {recipe.name: recipe})
+    return recipe
+
+
+def command(tmp_path: Path, pictures: Path, *more: str) -> list[str]:
+    shared = ["--out", str(tmp_path / "runs"), "--shelf", str(tmp_path / "shelf"), "--device", "cpu"]
+    return ["digits-judge", "--mnist", str(pictures), *shared, *more]
+
+
+# --- the table
+
+
+def test_all_promised_models_have_a_recipe():
+    assert set(RECIPES) == PROMISED
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda r: r.name)
+def test_a_recipe_says_what_it_is(recipe: Recipe):
+    assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", recipe.name) and recipe.title and recipe.about.endswith(".")
+    assert recipe.source.licence and recipe.source.title
+    assert {"size", "steps", "batch_size", "seed"} <= set(recipe.knobs), "what a run costs and repeats by is stated"
+    assert recipe.settings.items() >= recipe.knobs.items() and set(recipe.settings) == set(KNOBS)
+    assert recipe.kind == find_method(recipe.preset).kind
+    assert recipe.source.registered or recipe.source.flag
+    if recipe.serves:
+        assert recipe.kind == "classifier"
+
+
+def test_the_judges_share_neither_pictures_nor_build_with_whom_they_judge():
+    guide, judge = RECIPES["faces-attributes"], RECIPES["faces-attributes-judge"]
+    assert guide.settings.seed != judge.settings.seed and guide.settings.width != judge.settings.width
+    seeds = [r.settings.seed for r in RECIPES.values() if r.source is FACES]
+    assert len(set(seeds)) == len(seeds)
+    assert "Apache" in EMOJI.licence and "Google" in EMOJI.licence and "Apache" in FACES_AND_EMOJI.licence
+    assert RECIPES["digits-judge"].source is MNIST and RECIPES["digits-judge"].settings.held_out == 0.2
+
+
+def test_names_that_are_not_there():
+    with pytest.raises(UsageError, match="Did you mean 'digits-judge'"):
+        find_recipe("digit-judge")
+
+
+# --- pictures put together by a recipe
+
+
+def test_faces_and_emoji_are_one_data_set(pictures: Path, monkeypatch):
+    monkeypatch.setattr(stores, "FACE_COUNT", 20)
+    knobs = method_settings("attribute-classifier", {"size": 32, "seed": 5})
+    store = stores.faces_and_emoji(knobs, pictures)
+    assert len(store) == 20 + 48 and store.info.size == 32 and store.info.channels == 3
+    assert store.info.classes == (*faces.CLASSES, "emoji: discs", "emoji: squares", "emoji: stripes")
+    assert store.labels[:20].max() < 10 and torch.equal(store.labels[20:].unique(), torch.tensor([10, 11, 12]))
+    assert torch.isfinite(store.attributes[:20]).all() and torch.isnan(store.attributes[20:]).all()
+    again = stores.faces_and_emoji(knobs, pictures)
+    assert torch.equal(store.pixels, again.pixels)
+    other = stores.faces_and_emoji(method_settings("attribute-classifier", {"size": 32, "seed": 6}), pictures)
+    assert not torch.equal(store.pixels[:20], other.pixels[:20]) and torch.equal(store.pixels[20:], other.pixels[20:])
+
+
+def test_factor_columns_hold_every_factor():
+    factors = faces.sample_factors(50, torch.Generator().manual_seed(0))
+    columns, names = stores.factor_columns(factors), stores.factor_names()
+    assert columns.shape == (50, len(names)) and columns.min() >= 0 and columns.max() <= 1
+    for name, factor in FACTORS.items():
+        at = [i for i, column in enumerate(names) if column == name or column.startswith(f"{name}: ")]
+        if factor.categorical:
+            assert torch.equal(columns[:, at].argmax(1), factors[name]) and torch.equal(
+                columns[:, at].sum(1), torch.ones(50)
+            )
+        else:
+            low, high = factor.values
+            torch.testing.assert_close(columns[:, at[0]] * (high - low) + low, factors[name].float())
+
+
+# --- measuring
+
+
+def test_measures_are_of_pictures_not_taught(pictures: Path, tmp_path: Path):
+    run = pg.train("classifier", str(pictures), out=tmp_path / "run", device="cpu", held_out=0.25, **TINY)
+    from playground.data.registry import open_data
+
+    store, model = open_data(str(pictures), size=16), run.model()
+    batch = unseen("mnist", store, model)
+    assert len(batch.images) == 12
+    found = measure(model, batch)
+    right = (model.read(batch.images).class_logits.argmax(1) == batch.labels).float().mean()
+    assert found == {"pictures": 12.0, "accuracy": pytest.approx(float(right), abs=1e-4)}
+
+
+def test_faces_are_measured_on_faces_of_another_seed(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("training.zoo.measure.UNSEEN", 40)
+    knobs = {**TINY, "size": 32, "max_images": 30, "held_out": 0.2}
+    model = pg.train("attribute-classifier", "faces", out=tmp_path / "run", device="cpu", **knobs).model()
+    batch = unseen("faces", None, model)
+    assert batch.images.shape == (40, 3, 32, 32)
+    found = measure(model, batch)
+    rates = [value for name, value in found.items() if name.endswith("(right)")]
+    assert len(rates) == 17 and sum("(mean error)" in name for name in found) == 10
+    assert found["binary attributes, worst"] == min(rates)
+    assert found["binary attributes, mean"] == pytest.approx(sum(rates) / 17, abs=1e-4)
+    said, truth = model.read(batch.images).attribute_logits > 0, batch.attributes > 0.5
+    hat = model.info.attributes.index("hat")
+    assert found["hat (right)"] == pytest.approx(float((said[:, hat] == truth[:, hat]).float().mean()), abs=1e-4)
+
+
+# --- the command
+
+
+def test_a_recipe_is_trained_measured_and_installed(one: Recipe, pictures: Path, tmp_path: Path, capsys, monkeypatch):
+    metrics = tmp_path / "metrics.json"
+    metrics.write_text('{"agreement": 0.5, "by": "another judge"}')
+    assert main(command(tmp_path, pictures, "--metrics", str(metrics))) == 0
+    shelf = tmp_path / "shelf"
+    row = manifest(shelf)["models"]["digits-judge"]
+    weights = (shelf / "digits-judge" / "model.safetensors").read_bytes()
+    assert (row["bytes"], row["sha256"]) == (len(weights), hashlib.sha256(weights).hexdigest())
+    assert row["recipe"] == dict(one.knobs) and row["data"]["pictures"] == 48 and row["trained"]["step"] == 3
+    assert row["metrics"].keys() == {"pictures", "accuracy", "agreement", "by"} and row["metrics"]["pictures"] == 10
+    monkeypatch.setattr("playground.model.PRETRAINED", shelf)
+    assert list_shipped() == ["digits-judge"] == list_shipped("classifier") and list_shipped("generator") == []
+    model = load_model("digits-judge")
+    assert (model.kind, model.info.name, model.folder) == ("classifier", "mnist", shelf / "digits-judge")
+    assert model.facts["serves"] == ["mnist"] and model.facts["metrics"] == row["metrics"]
+    card = (shelf / "digits-judge" / "README.md").read_text(encoding="utf-8")
+    for words in (one.title, one.about, "CC BY-SA", "another judge", "python -m training.zoo digits-judge --mnist",
+                  "model.read", f"| accuracy | {row['metrics']['accuracy']:.4g} |"):  # fmt: skip
+        assert words in card
+    assert "accuracy" in capsys.readouterr().out
+
+    before = model.read(torch.zeros(1, 1, 16, 16)).class_logits
+    assert main(command(tmp_path, pictures)) == 0  # trained already: installed again
+    assert torch.equal(load_model("digits-judge").read(torch.zeros(1, 1, 16, 16)).class_logits, before)
+    assert "by" not in manifest(shelf)["models"]["digits-judge"]["metrics"]
+
+
+def test_a_recipe_with_pictures_of_its_own_making(pictures: Path, tmp_path: Path, monkeypatch):
+    """Also where a run goes on: the pictures are put together anew, and are the same."""
+    recipe = tiny(RECIPES["features-v1"], size=32)
+    monkeypatch.setattr("training.zoo.__main__.find_recipe", lambda name: recipe)
+    monkeypatch.setattr(stores, "FACE_COUNT", 30)
+    run = tmp_path / "runs" / "features-v1"
+    store = stores.faces_and_emoji(recipe.settings, pictures)
+    pg.train(recipe.preset, "faces+emoji-noto", out=run, device="cpu", store=store, stop=lambda: True, **recipe.knobs)
+    folders = ["--out", str(run.parent), "--shelf", str(tmp_path / "shelf")]
+    assert main(["features-v1", "--emoji", str(pictures), "--resume", "--device", "cpu", *folders]) == 0
+    model = load_model(tmp_path / "shelf" / "features-v1")
+    assert model.facts["step"] == 3 and model.info.count == 30 + 48
+    reading = model.read(torch.zeros(2, 3, 32, 32))
+    assert reading.class_logits.shape == (2, 13) and reading.attribute_logits.shape == (2, len(stores.factor_names()))
+    assert {"accuracy", "binary attributes, mean"} <= set(model.facts["metrics"])
+
+
+def test_a_stopped_recipe_goes_on(one: Recipe, pictures: Path, tmp_path: Path, capsys):
+    run = tmp_path / "runs" / "digits-judge"
+    pg.train(one.preset, str(pictures), out=run, device="cpu", stop=lambda: True, **one.knobs)
+    assert main(command(tmp_path, pictures)) == 2 and "resume" in capsys.readouterr().err
+    assert main(command(tmp_path, pictures, "--resume")) == 0
+    assert load_model(tmp_path / "shelf" / "digits-judge").facts["step"] == 3
+
+
+def test_all_asks_for_every_folder_before_it_trains(tmp_path: Path, capsys):
+    assert main(["all", "--out", str(tmp_path)]) == 2
+    assert "--emoji" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Name a model"),
+        (["digits-jugde"], "Did you mean 'digits-judge'"),
+        (["emoji-style"], "name its folder or zip with --emoji"),
+        (["digits-judge", "--mnist", "/nowhere"], "check --mnist"),
+        (["all", "--install", "x"], "name its model"),
+        (["digits-judge", "--threads", "-1"], "0 or more"),
+        (["digits-judge", "--metrics", "/nowhere.json"], "can't be read as JSON"),
+        (["faces-attributes", "--install", "/nowhere"], "There is no model"),
+    ],
+)
+def test_wrong_usage_gets_a_sentence(arguments: list[str], words: str, capsys):
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.startswith("error: ") and said.count("\n") == 1
+
+
+def test_the_list_names_all_and_what_is_there(tmp_path: Path, capsys):
+    (tmp_path / "digits-cgan").mkdir()
+    (tmp_path / "digits-cgan" / "model.safetensors").write_bytes(b"")
+    assert main(["--list", "--shelf", str(tmp_path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(RECIPES)
+    assert [line.split()[0] for line in lines if line.endswith("installed")] == ["digits-cgan"]
+
+
+# --- installing a run trained before
+
+
+@pytest.fixture
+def generator_run(pictures: Path, tmp_path: Path) -> tuple[Recipe, Path]:
+    recipe = tiny(RECIPES["digits-cgan"])
+    return recipe, pg.train(recipe.preset, str(pictures), out=tmp_path / "run", device="cpu", **recipe.knobs).folder
+
+
+def test_a_run_of_the_same_recipe_is_installed(generator_run, tmp_path: Path):
+    recipe, run = generator_run
+    model = install(recipe, run, tmp_path / "shelf", {"read": 0.9})
+    assert torch.equal(load_model(tmp_path / "shelf" / recipe.name).sample(3), model.sample(3))
+    assert manifest(tmp_path / "shelf")["models"][recipe.name]["metrics"] == {"read": 0.9}
+    install(tiny(RECIPES["digits-judge"]), _judge(run.parent, run), tmp_path / "shelf")
+    assert list(manifest(tmp_path / "shelf")["models"]) == ["digits-cgan", "digits-judge"]
+
+
+def _judge(folder: Path, like: Path) -> Path:
+    recipe = tiny(RECIPES["digits-judge"])
+    data = json.loads((like / "config.json").read_text())["data"]
+    return pg.train(recipe.preset, data, out=folder / "judge", device="cpu", **recipe.knobs).folder
+
+
+def test_knobs_turned_while_it_trained_are_stated_and_others_refused(generator_run, tmp_path: Path):
+    recipe, run = generator_run
+    turned = tiny(RECIPES["digits-cgan"], learning_rate_g=0.01)
+    model = install(turned, run, tmp_path / "shelf")
+    assert manifest(tmp_path / "shelf")["models"][recipe.name]["changed_while_training"] == {"learning_rate_g": 3e-4}
+    assert "`learning_rate_g` 0.0003" in model.card()
+    with pytest.raises(UsageError, match=r"its width is 4, the recipe's 8"):
+        install(tiny(RECIPES["digits-cgan"], width=8), run, tmp_path / "shelf")
+    assert changed_knobs(recipe, model.settings) == {}
+
+
+def test_runs_of_something_else_are_refused(generator_run, tmp_path: Path):
+    _, run = generator_run
+    with pytest.raises(UsageError, match="trains 'cgan'"):
+        install(tiny(RECIPES["faces-style"]), run, tmp_path / "shelf")
+    config = json.loads((run / "model" / "config.json").read_text())
+    config["facts"]["step"] = 2
+    (run / "model" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UsageError, match=r"has taken 2 of its 3 steps: go on with --resume"):
+        install(tiny(RECIPES["digits-cgan"]), run, tmp_path / "shelf")
+    shutil.rmtree(run / "model")
+    with pytest.raises(pg.PlaygroundError):
+        install(tiny(RECIPES["digits-cgan"]), run, tmp_path / "shelf")
+    assert not (tmp_path / "shelf" / "manifest.json").exists()
+
+
+def test_weights_that_are_too_heavy_are_not_shipped(generator_run, tmp_path: Path, monkeypatch):
+    recipe, run = generator_run
+    monkeypatch.setattr("training.zoo.install.MAX_BYTES", 1000)
+    with pytest.raises(pg.PlaygroundError, match="smaller width"):
+        install(recipe, run, tmp_path / "shelf")
+    assert not list((tmp_path / "shelf").rglob("*.safetensors"))
+
+
+def test_a_damaged_manifest_is_not_written_over(generator_run, tmp_path: Path):
+    recipe, run = generator_run
+    (tmp_path / "shelf").mkdir()
+    (tmp_path / "shelf" / "manifest.json").write_text("{")
+    with pytest.raises(pg.PlaygroundError, match="damaged"):
+        install(recipe, run, tmp_path / "shelf")
+
+
+@pytest.mark.parametrize("name", sorted(manifest(Path(pg.__file__).parents[1] / "pretrained")["models"]))
+def test_what_is_shipped_is_what_the_manifest_says(name: str):
+    shelf = Path(pg.__file__).parents[1] / "pretrained"
+    row, model = manifest(shelf)["models"][name], load_model(name)
+    weights = (shelf / name / "model.safetensors").read_bytes()
+    assert (len(weights), hashlib.sha256(weights).hexdigest()) == (row["bytes"], row["sha256"])
+    assert model.kind == row["kind"] and model.preset == row["preset"] and model.info.name == row["data"]["name"]
+    assert (shelf / name / "README.md").read_text(encoding="utf-8") == model.card()

@@ -1,0 +1,160 @@
+"""THE table of shipped models: a name, the preset and settings that make it, its pictures, and what its card says.
+
+The table is plain data: reading it imports no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from playground.errors import unknown
+from playground.knobs import Settings
+from playground.methods import find_method, method_settings
+
+MAX_BYTES = 25_000_000  # of a model's weights
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a recipe's pictures come from.
+
+    `name` is what the model's config calls them. A `registered` one is opened by that name; of one with a `flag`, that
+    flag names a folder or zip instead (the only way, where it is not registered); a `builder` ("module:function",
+    called with the settings and the folder of the flag) puts the pictures together.
+    """
+
+    name: str
+    title: str
+    licence: str
+    registered: bool = False
+    flag: str = ""
+    builder: str = ""
+
+
+FACES = Source("faces", "cartoon faces drawn by this project's code", "CC0 (drawn by this project's code)", True)
+MNIST = Source("mnist", "MNIST digits (LeCun, Cortes & Burges)", "CC BY-SA 3.0", True, "mnist")
+_NOTO = "Apache License 2.0: Noto Emoji, copyright Google LLC (github.com/googlefonts/noto-emoji), laid over white"
+EMOJI = Source("emoji-noto", "Noto Emoji by Google, laid over white", _NOTO, flag="emoji")
+FACES_AND_EMOJI = Source(
+    "faces+emoji-noto",
+    "cartoon faces drawn by this project's code, and Noto Emoji by Google",
+    f"faces: CC0; emoji: {_NOTO}",
+    flag="emoji",
+    builder="training.zoo.stores:faces_and_emoji",
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One shipped model. `knobs` are what differs from the preset; `serves` names the data sets whose pictures, or
+    whose generators' pictures, a classifier is meant to read."""
+
+    name: str
+    title: str
+    preset: str
+    source: Source
+    about: str
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    serves: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What it is: "generator" or "classifier"."""
+        return find_method(self.preset).kind
+
+    @property
+    def settings(self) -> Settings:
+        """All knobs it is trained with."""
+        return method_settings(self.preset, self.knobs)
+
+
+RECIPES: dict[str, Recipe] = {}
+
+
+def _add(name: str, title: str, preset: str, source: Source, about: str, *, serves: tuple[str, ...] = (), **knobs: Any) -> None:  # fmt: skip  # noqa: E501
+    if name in RECIPES:
+        raise ValueError(f"recipe '{name}' is registered twice")
+    RECIPES[name] = Recipe(name, title, preset, source, about, MappingProxyType(knobs), serves)
+    _ = RECIPES[name].settings  # a wrong setting is an error at once
+
+
+_add(
+    "faces-style",
+    "Cartoon faces, style-based",
+    "stylegan",
+    FACES,
+    "A style-based generator of cartoon portraits, 64 × 64. Its styles can be explored, mixed and steered.",
+    size=64, steps=22_000, batch_size=32, precision="bfloat16", rate_decay="cosine", seed=1,
+)  # fmt: skip
+_add(
+    "digits-cgan",
+    "Handwritten digits, by class",
+    "cgan",
+    MNIST,
+    "A generator of handwritten digits, 32 × 32, that draws the digit it is asked for. Its last 3,000 steps were added "
+    "to a run that had already come to the end of a shorter schedule.",
+    size=32, steps=7_500, batch_size=64, condition="projection", learning_rate_g=0.0003, learning_rate_d=0.0003,
+    rate_decay="cosine", ema_decay=0.999, seed=1,
+)  # fmt: skip
+_add(
+    "emoji-style",
+    "Emoji, style-based",
+    "stylegan",
+    EMOJI,
+    "A style-based generator of things that look like emoji, 64 × 64. It learned from few and very varied pictures, "
+    "all augmented: it draws shapes and colours in their manner rather than emoji one knows.",
+    size=64, steps=30_000, batch_size=32, precision="bfloat16", rate_decay="cosine",
+    augment="colour,translation,cutout", seed=1,
+)  # fmt: skip
+_add(
+    "faces-attributes",
+    "Reader of cartoon faces",
+    "attribute-classifier",
+    FACES,
+    "Reads 27 attributes of a cartoon portrait (glasses, a hat, a smile, age, ...) and what is on its head. Its "
+    "gradients steer generators of faces. It learned from faces of its own: data seed 11, which nothing else uses.",
+    serves=("faces",),
+    size=64, steps=3_500, batch_size=64, learning_rate_d=0.008, max_images=24_000, seed=11,
+)  # fmt: skip
+_add(
+    "faces-attributes-judge",
+    "Judge of cartoon faces",
+    "attribute-classifier",
+    FACES,
+    "Reads the same attributes as `faces-attributes`, for scoring alone: never steer with it, or nothing "
+    "independent is left to judge by. Another architecture, other faces (data seed 12) and other weights, so "
+    "that the two share few errors.",
+    serves=("faces",),
+    size=64, steps=3_000, batch_size=64, learning_rate_d=0.006, max_images=24_000, seed=12, architecture="dcgan",
+    width=24,
+)  # fmt: skip
+_add(
+    "digits-judge",
+    "Judge of handwritten digits",
+    "classifier",
+    MNIST,
+    "Names handwritten digits, for scoring and steering generators of digits. A fifth of the pictures was held out and "
+    "never taught.",
+    serves=("mnist",),
+    size=32, steps=2_000, batch_size=64, held_out=0.2, seed=21,
+)  # fmt: skip
+_add(
+    "features-v1",
+    "Features of drawn pictures",
+    "attribute-classifier",
+    FACES_AND_EMOJI,
+    "A residual network whose features and feature maps measure how alike pictures and sets of pictures are. It was "
+    "taught every factor that cartoon faces are drawn from (colours, clothes, backdrop, pose and all) and the kind of "
+    "emoji.",
+    size=64, steps=3_000, batch_size=64, learning_rate_d=0.008, width=20, auxiliary=0.3, seed=31,
+)  # fmt: skip
+
+
+def find_recipe(name: str) -> Recipe:
+    """The recipe called `name`; raises UsageError naming the nearest."""
+    if name not in RECIPES:
+        raise unknown("model", name, RECIPES)
+    return RECIPES[name]
