@@ -121,29 +121,49 @@ def _captioned(picture: Image.Image, text: str) -> Image.Image:
     return canvas
 
 
-def write_gif(frames: Iterable[Frame], path: str | Path, fps: float = 12, caption: bool = True) -> Path:
-    """Writes a looping GIF, up to 256 colours a frame; the last frame stays for 1.5 s. Returns the file.
+def write_gif(
+    frames: Iterable[Frame],
+    path: str | Path,
+    fps: float = 12,
+    caption: bool = True,
+    rest: float = LAST_FRAME_SECONDS,
+    steady: bool = False,
+) -> Path:
+    """Writes a looping GIF, up to 256 colours a frame; the last frame stays for `rest` seconds. Returns the file.
 
     GIF counts hundredths of a second, so 12 frames a second play as 12.5; equal neighbours become one longer frame.
+    `steady` gives all frames one palette: for frames that differ little, which else flicker, and much faster.
     Raises UsageError for frames of a wrong form, TrainingError when the disk refuses.
     """
-    pictures = [
-        picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)  # dithering would flicker
-        for picture in _pictures(frames, fps, caption)
+    pictures = list(_pictures(frames, fps, caption))
+    palette = _common_palette(pictures) if steady else None
+    indexed = [
+        picture.quantize(256, method=Image.Quantize.MEDIANCUT, palette=palette, dither=Image.Dither.NONE)
+        for picture in pictures  # dithering would flicker
     ]
-    durations = _durations(len(pictures), fps)
-    return _save(pictures, durations, Path(path), "GIF", disposal=1)
+    return _save(indexed, _durations(len(indexed), fps, rest), Path(path), "GIF", disposal=1)
 
 
-def write_webp(frames: Iterable[Frame], path: str | Path, fps: float = 12, caption: bool = True) -> Path:
+def _common_palette(pictures: list[Image.Image]) -> Image.Image:
+    """256 colours that suit all pictures, found on a dozen small ones: time grows with the number of pixels."""
+    chosen = pictures[:: max(1, len(pictures) // 12)]
+    montage = Image.new("RGB", (48 * len(chosen), 48))
+    for at, picture in enumerate(chosen):
+        montage.paste(picture.resize((48, 48), Image.Resampling.BILINEAR), (48 * at, 0))
+    return montage.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)
+
+
+def write_webp(
+    frames: Iterable[Frame], path: str | Path, fps: float = 12, caption: bool = True, rest: float = LAST_FRAME_SECONDS
+) -> Path:
     """As `write_gif`, an animated WebP: smaller and in full colour."""
     pictures = list(_pictures(frames, fps, caption))
-    return _save(pictures, _durations(len(pictures), fps), Path(path), "WEBP", quality=85, method=2)
+    return _save(pictures, _durations(len(pictures), fps, rest), Path(path), "WEBP", quality=85, method=2)
 
 
-def _durations(count: int, fps: float) -> list[int]:
+def _durations(count: int, fps: float, rest: float) -> list[int]:
     each = max(20, round(1000 / fps))  # ms; browsers slow down what claims to be faster
-    return [each] * (count - 1) + [max(each, round(1000 * LAST_FRAME_SECONDS))]
+    return [each] * (count - 1) + [max(each, round(1000 * rest))]
 
 
 def _save(pictures: list[Image.Image], durations: list[int], path: Path, kind: str, **options: object) -> Path:
@@ -213,9 +233,21 @@ def _encode(command: list[str], frames: Iterator[bytes]) -> None:
 _WRITERS: dict[str, Callable[..., Path]] = {".gif": write_gif, ".mp4": write_mp4, ".webp": write_webp}
 
 
-def write_animation(frames: Iterable[Frame], path: str | Path, fps: float = 12, caption: bool = True) -> Path:
-    """Writes a .gif, .mp4 or .webp, as the suffix of `path` says; raises UsageError for any other."""
-    return _writer(path)(frames, path, fps=fps, caption=caption)
+def write_animation(
+    frames: Iterable[Frame],
+    path: str | Path,
+    fps: float = 12,
+    caption: bool = True,
+    rest: float = LAST_FRAME_SECONDS,
+    steady: bool = False,
+) -> Path:
+    """Writes a .gif, .mp4 or .webp, as the suffix of `path` says; raises UsageError for any other.
+
+    The last frame of the two that loop stays for `rest` seconds: 0 for a loop that closes. `steady` is for GIF.
+    """
+    write = _writer(path)
+    options = {write_gif: {"rest": rest, "steady": steady}, write_webp: {"rest": rest}}.get(write, {})
+    return write(frames, path, fps=fps, caption=caption, **options)
 
 
 def _writer(path: str | Path) -> Callable[..., Path]:

@@ -450,9 +450,10 @@ def test_every_preset_has_its_page_and_fills_the_form(name) -> None:
     assert controls.overrides(name, dict(zip(KNOBS, values, strict=True))) == {}, "an untouched form changes nothing"
     top, formula, networks, below = page(name)
     method = METHODS[name]
-    assert method.url in top and "L_D" in formula and "L_G" in formula and formula.count("$") % 2 == 0
+    players = "DG" if method.kind == "generator" else "C"
+    assert method.url in top and all(f"L_{player}" in formula for player in players) and formula.count("$") % 2 == 0
     assert "{value}" not in formula and formula.count("{") == formula.count("}")
-    assert networks.count("<svg") >= 2 and method.look_for[:20].split("'")[0] in below
+    assert networks.count("<svg") >= len(players) and method.look_for[:20].split("'")[0] in below
     assert f"data-pg-preset='{name}'" in about_preset(name) and section_of(method)
     for knob in ("gradient_penalty", "r1", "weight_clip", "critic_steps"):
         if settings[knob] not in (0, 1):

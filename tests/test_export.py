@@ -119,6 +119,34 @@ def test_captions_can_be_left_out_and_frames_need_no_step(tmp_path: Path, suffix
         assert iio.imread(path, index=0 if suffix == ".mp4" else ...).shape[-3:-1] == (40, 60)
 
 
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_a_loop_that_closes_does_not_rest(tmp_path: Path, suffix: str) -> None:
+    frames = [picture(step) for step in range(4)]
+    for rest, last in ((0.0, 100), (0.7, 700)):
+        path = export.write_animation(frames, tmp_path / f"a{suffix}", fps=10, rest=rest, steady=True)
+        with Image.open(path) as file:
+            durations = []
+            for at in range(file.n_frames):
+                file.seek(at)
+                file.load()  # a WebP tells it only then
+                durations.append(file.info["duration"])
+        assert durations == [100, 100, 100, last]
+
+
+def test_a_steady_gif_has_one_palette(tmp_path: Path) -> None:
+    y, x = np.mgrid[:64, :64]
+    frames = [np.stack([x * 3 + 5 * at, y * 3 + 9, (x + y) + 20 * at], 2).astype(np.uint8) for at in range(6)]
+    sizes = []
+    for steady in (True, False):
+        path = export.write_gif(frames, tmp_path / "a.gif", steady=steady)
+        sizes.append(path.stat().st_size)
+        with Image.open(path) as gif:
+            shown = [np.asarray(frame.convert("RGB")).astype(int) for frame in ImageSequence.Iterator(gif)]
+        for was, now in zip(frames, shown, strict=True):
+            assert np.abs(was.astype(int) - now).mean() < 12
+    assert sizes[1] - sizes[0] > 4 * 700, "each further palette takes 768 bytes"
+
+
 @pytest.mark.parametrize(("height", "width"), [(40, 60), (41, 61), (257, 256)])
 def test_mp4_decodes_to_every_frame(tmp_path: Path, height: int, width: int) -> None:
     frames = [picture(step, height, width) for step in range(11)]

@@ -22,7 +22,7 @@ from playground.ui import api, routes
 from playground.ui.context import House, plain_html
 from playground.ui.owners import OwnerCookie
 from playground.ui.pictures import Uploads, built_in_preview
-from playground.ui.tabs import home, presets, runs, train
+from playground.ui.tabs import explore, home, mixing, presets, runs, train
 from playground.ui.theme import theme
 
 TITLE = "GAN playground"
@@ -62,12 +62,17 @@ def build_blocks(house: House) -> gr.Blocks:
         with gr.Tabs(elem_classes="pg-tabs", selected="home") as tabs:
             with gr.Tab("Home", id="home"):
                 home.build()
+            with gr.Tab("Explore", id="explore"):
+                explore.build()
+            with gr.Tab("Mix", id="mix"):
+                mix_html = mixing.build()
             with gr.Tab("Train", id="train") as shown:
                 train_tab = train.build(house, shown)
             with gr.Tab("Runs", id="runs"):
                 runs_html = runs.build(house)
             with gr.Tab("Guide", id="guide") as guide:
                 presets.build(train_tab, tabs, guide)
+        mixing.wire(mix_html, train_tab, tabs)
         runs.wire(house, runs_html, train_tab, tabs)
         api.add_api(house)
 
@@ -115,6 +120,7 @@ def serve(app: FastAPI, manager: SessionManager, host: str, port: int) -> None:
             uvicorn.Server(config).run()
     finally:
         active = [session.key for session in manager.sessions() if session.active]
+        app.state.house.studio.close()
         manager.close()
         if active:
             plural = "s" if len(active) > 1 else ""
@@ -129,5 +135,6 @@ def _warm_up(house: House) -> None:
         built_in_preview("faces", 64, 24, 12)
         in_use = [run.data for run in list_runs(house.manager.runs_dir)]
         house.uploads.forget_old(in_use)
+        house.studio.warm()
     except Exception:
         logging.getLogger("playground").exception("Warming up failed; the app goes on")

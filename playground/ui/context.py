@@ -16,6 +16,7 @@ from playground.runs import open_run
 from playground.session import Session, SessionManager
 from playground.ui.owners import COOKIE, fresh_owner, owner_of_browser, owner_of_user
 from playground.ui.pictures import Uploads
+from playground.ui.studio import Studio
 
 log = logging.getLogger("playground")
 UNEXPECTED = "Something unexpected went wrong; the server's log says more. Nothing was lost: please try again."
@@ -28,6 +29,11 @@ class House:
     manager: SessionManager
     uploads: Uploads
     signed_in: bool = False
+
+    @functools.cached_property
+    def studio(self) -> Studio:
+        """What the tabs that draw draw with."""
+        return Studio(self, self.uploads.root.parent)
 
     def owner(self, request: gr.Request | None) -> str:
         """Who sent an event: the signed-in user, else the browser that the cookie names; "" for neither."""

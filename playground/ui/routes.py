@@ -11,19 +11,17 @@ import contextlib
 import gzip
 import hashlib
 import importlib.util
+import inspect
 import logging
 import math
 import re
-import tempfile
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse
-from starlette.background import BackgroundTask
 from starlette.routing import Mount
 
 from playground.data.registry import DATASETS
@@ -31,7 +29,9 @@ from playground.errors import PlaygroundError, UsageError
 from playground.methods import METHODS
 from playground.runs import delete_run, list_runs, read_config, read_metrics, read_samples, rename_run
 from playground.session import Session
+from playground.ui.answers import MAX_BODY, Refused, integer, json_response, made, read_json
 from playground.ui.context import UNEXPECTED, House
+from playground.ui.explore_routes import add_explore_routes
 from playground.ui.owners import COOKIE, owner_of_browser, owner_of_user
 from playground.ui.pictures import built_in_preview
 
@@ -39,25 +39,31 @@ log = logging.getLogger("playground")
 
 STATIC = Path(__file__).parent / "static"
 SCRIPT, STYLE = "playground.js", "app.css"
-_PARTS = {SCRIPT: ("core.js", "charts.js", "live.js", "runs.js")}  # served as one file, so that their order is certain
+_PARTS = {  # served as one file each, so that their order is certain
+    SCRIPT: (
+        "core.js",
+        "charts.js",
+        "live.js",
+        "runs.js",
+        "frames.js",
+        "explore-state.js",
+        "explore-parts.js",
+        "explore-stage.js",
+        "explore-panels.js",
+        "explore-tools.js",
+        "explore-map.js",
+        "explore.js",
+        "mixing-parts.js",
+        "mixing-grid.js",
+        "mixing.js",
+        "home.js",
+    ),
+    STYLE: ("app.css", "explore.css", "mixing.css", "home.css"),
+}
 ICON = "icon.svg"
 _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
 _FOREVER = "public, max-age=31536000, immutable"
 HEADER = "x-playground"
-
-
-class Refused(Exception):
-    """An answer other than 200: a status and a sentence."""
-
-    def __init__(self, status: int, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
-def json_response(value: Any, status: int = 200) -> Response:
-    """JSON that is never cached; NaN becomes null."""
-    body = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(body, status, {"Cache-Control": "no-store"}, "application/json")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -124,8 +130,14 @@ def check_same_site(request: Request) -> None:
 def add_routes(app: FastAPI, house: House) -> None:
     """Add all routes to `app`; call it before gradio is mounted at "/"."""
 
-    def route(method: str, path: str, *, heavy: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """A route whose handler gets (owner, request) and may raise; `heavy` ones run in a thread of their own."""
+    def route(
+        method: str, path: str, *, heavy: bool = False, limit: int | None = MAX_BODY
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """A route whose handler gets (owner, request), a POST also its JSON body, and may raise.
+
+        `heavy` ones run in a thread of their own; a coroutine runs as it is. A body has at most `limit` bytes; None
+        leaves the reading to the handler, which then gets {}.
+        """
 
         def register(handler: Callable[..., Any]) -> Callable[..., Any]:
             async def answer(request: Request) -> Response:
@@ -133,9 +145,11 @@ def add_routes(app: FastAPI, house: House) -> None:
                     if method == "POST":
                         check_same_site(request)
                     owner = owner_of(app, house, request)
-                    body = await _body(request) if method == "POST" else {}
+                    body = await read_json(request, limit) if method == "POST" and limit is not None else {}
                     call = (owner, request, body) if method == "POST" else (owner, request)
                     result = await asyncio.to_thread(handler, *call) if heavy else handler(*call)
+                    if inspect.isawaitable(result):
+                        result = await result
                     return result if isinstance(result, Response) else json_response(result)
                 except Refused as refusal:
                     return json_response({"error": str(refusal)}, refusal.status)
@@ -181,7 +195,7 @@ def add_routes(app: FastAPI, house: House) -> None:
         if name not in DATASETS:
             raise Refused(404, f"There is no data set '{name[:60]}'.")
         count, columns = (24, 12) if request.query_params.get("shape") == "strip" else (25, 5)
-        picture = built_in_preview(name, _integer(request, "size"), count, columns)
+        picture = built_in_preview(name, integer(request, "size"), count, columns)
         return Response(picture, 200, {"Cache-Control": "public, max-age=86400"}, "image/jpeg")
 
     # --- the live view: asked for four times a second, so it answers from frozen snapshots at once
@@ -195,7 +209,7 @@ def add_routes(app: FastAPI, house: House) -> None:
     def wire(owner: str, request: Request) -> dict[str, Any]:
         found = session(request, owner)
         found.touch()
-        return found.wire(max(0, _integer(request, "after")))
+        return found.wire(max(0, integer(request, "after")))
 
     @route("GET", "/live/{key}/grid.jpg", heavy=True)
     def grid(owner: str, request: Request) -> Response:
@@ -281,7 +295,7 @@ def add_routes(app: FastAPI, house: House) -> None:
         place, kind = folder(request, owner), request.path_params["kind"]
         if kind not in ("gif", "mp4", "webp"):
             raise Refused(404, "A time-lapse is a gif, mp4 or webp.")
-        return _made(lambda path: write(place, path), f"{place.name}.{kind}")
+        return made(lambda path: write(place, path), f"{place.name}.{kind}")
 
     @route("GET", "/runs/{key}/model.zip", heavy=True)
     def model(owner: str, request: Request) -> Response:
@@ -294,7 +308,9 @@ def add_routes(app: FastAPI, house: House) -> None:
                 found.save()
         if not (place / "model" / "model.safetensors").is_file():
             raise Refused(404, "This run has no model yet: save it first.")
-        return _made(lambda path: zip_folder(place / "model", path), f"{place.name}.zip")
+        return made(lambda path: zip_folder(place / "model", path), f"{place.name}.zip")
+
+    add_explore_routes(app, house, route)
 
 
 def run_row(info: Any, live: Session | None) -> dict[str, Any]:
@@ -314,45 +330,6 @@ def run_row(info: Any, live: Session | None) -> dict[str, Any]:
         "open": live is not None, "has_checkpoint": info.has_checkpoint, "has_model": info.has_model,
         "sample": int(info.latest_sample.stem) if info.latest_sample else None,
     }  # fmt: skip
-
-
-def _made(make: Callable[[Path], Any], name: str) -> Response:
-    """A file made in a temporary folder and sent as an attachment; the folder goes when it is sent."""
-    place = tempfile.TemporaryDirectory(prefix="gan-playground-")
-    try:
-        path = Path(place.name) / name
-        make(path)
-    except BaseException:
-        place.cleanup()
-        raise
-    return FileResponse(
-        path, filename=name, headers={"Cache-Control": "no-store"}, background=BackgroundTask(place.cleanup)
-    )
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    """The JSON object of a POST, at most 64 kB; {} for an empty one."""
-    data = b""
-    async for block in request.stream():
-        data += block
-        if len(data) > 65536:
-            raise Refused(413, "The request is too long.")
-    if not data:
-        return {}
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise Refused(400, "The request is not JSON.") from None
-    if not isinstance(value, dict):
-        raise Refused(400, "The request is not a JSON object.")
-    return value
-
-
-def _integer(request: Request, name: str) -> int:
-    text = request.query_params.get(name, "0")
-    if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise Refused(400, f"{name} must be a whole number.")
-    return int(text)
 
 
 def _plain(value: float) -> float | None:

@@ -118,11 +118,16 @@ window.playground = (() => {
     return `${Math.floor(n)} ${unit}${Math.floor(n) === 1 ? "" : "s"} ago`;
   };
 
-  // --- tabs: #train in the address opens the Train tab, and the address follows the tab
+  // --- tabs: #train in the address opens the Train tab, and the address follows the tab. What follows a "?" is for the
+  // tab itself: #explore?r=… opens a picture in Explore.
+  pg.place = () => {
+    const [name, ...rest] = location.hash.slice(1).split("?");
+    return { name, query: new URLSearchParams(rest.join("?")) };
+  };
   const tabs = () => [...document.querySelectorAll('.pg-tabs > .tab-wrapper button[role="tab"]')];
   const slug = (button) => button.textContent.trim().toLowerCase();
   pg.openTab = (name) => {
-    const button = tabs().find((tab) => slug(tab) === name);
+    const button = tabs().find((tab) => slug(tab) === name.split("?")[0]);
     if (button && button.getAttribute("aria-selected") !== "true") button.click();
     return Boolean(button);
   };
@@ -134,10 +139,10 @@ window.playground = (() => {
       window.scrollTo({ top: 0 });
     }
     const tab = event.target.closest?.('.pg-tabs > .tab-wrapper button[role="tab"]');
-    if (tab) history.replaceState(null, "", `#${slug(tab)}`);
+    if (tab && slug(tab) !== pg.place().name) history.replaceState(null, "", `#${slug(tab)}`);
   });
-  window.addEventListener("hashchange", () => pg.openTab(location.hash.slice(1)));
-  const wanted = location.hash.slice(1);
+  window.addEventListener("hashchange", () => pg.openTab(pg.place().name));
+  const wanted = pg.place().name;
   if (wanted) {
     let tries = 0;
     const timer = setInterval(() => {

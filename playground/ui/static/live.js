@@ -129,6 +129,9 @@
     return answer;
   });
 
+  // Whether what a preset trains makes pictures, which the Explore tab can then open: classifiers read them.
+  pg.draws = (preset) => !/classifier$/.test(preset || "");
+
   // Goes on with an ended run; one that reached its last step gets as many steps again (Steps can be changed while it runs).
   pg.reopen = (key, { step, steps }) => pg.act(async () => {
     const answer = await pg.api(`runs/${encodeURIComponent(key)}/reopen`, step >= steps && steps > 0 ? { steps: steps * 2 } : {});
@@ -273,6 +276,8 @@
       this.scrub.addEventListener("input", () => { this.stopPlay(); this.scrubTo(+this.scrub.value); });
       const link = (name, text, file) => el("a.pg-link-button", { download: file || "", "data-file": name, href: "#" }, text);
       this.exports = el("div.pg-exports", {}, el("span", {}, "Take away"), link("timelapse.gif", "GIF"), link("timelapse.mp4", "MP4"), link("model.zip", "Model"));
+      this.explore = el("button.pg-link-button.pg-to-explore", { type: "button", hidden: true, title: "Play with what it has learned so far, while it goes on learning", onclick: () => pg.explore.open({ model: run.key }) }, "Open in Explore");
+      this.exports.append(this.explore);
       for (const anchor of this.exports.querySelectorAll("a")) anchor.addEventListener("click", (event) => { event.preventDefault(); this.download(anchor); });
       const pictures = el("figure.pg-pictures", {}, this.frame, scrubber, this.exports);
 
@@ -309,6 +314,7 @@
       }
       this.columns.hidden = wire.step === 0 && !wire.grid && wire.state !== "running"; // nothing to show before the first step
       this.drawHead(wire);
+      this.explore.hidden = !wire.grid || wire.step === 0 || !pg.draws(wire.preset);
       this.drawAlarms(wire);
       this.drawGrid(wire);
       this.charts.update(run, restarted);

@@ -5,7 +5,7 @@
   const pg = window.playground;
   const { el } = pg;
   const STATES = { starting: "Starting", running: "Running", paused: "Paused", stopping: "Stopping", waiting: "Waiting", finished: "Finished", stopped: "Stopped", failed: "Failed", interrupted: "Interrupted", unreadable: "Unreadable", unknown: "Unknown" };
-  const METRICS = { loss_d: "Discriminator loss", loss_g: "Generator loss", score_real: "D(real)", score_fake: "D(fake)", grad_norm_d: "Gradient norm of D", grad_norm_g: "Gradient norm of G", accuracy_d: "Accuracy of D", diversity: "Diversity", sigma_max: "Largest singular value" };
+  const METRICS = { loss_d: "Discriminator loss", loss_g: "Generator loss", loss_c: "Classifier loss", accuracy: "Class accuracy, held out", attribute_accuracy: "Attribute accuracy, held out", attribute_error: "Attribute error, held out", grad_norm_c: "Gradient norm of C", score_real: "D(real)", score_fake: "D(fake)", grad_norm_d: "Gradient norm of D", grad_norm_g: "Gradient norm of G", accuracy_d: "Accuracy of D", diversity: "Diversity", sigma_max: "Largest singular value" };
   const metricName = (name) => METRICS[name] || name.replace(/^term_([dg])_/, (_, who) => `${who.toUpperCase()} term: `).replaceAll("_", " ");
 
   pg.mountRuns = (element, trigger) => new Runs(element.querySelector(".pg-runs"), trigger);
@@ -69,6 +69,7 @@
       const file = (text, path) => action(text, (event) => pg.download(`runs/${encodeURIComponent(run.key)}/${path}`, event.currentTarget));
       const actions = el("div.pg-run-actions", {},
         run.open && action(run.active ? "Watch" : "View", () => { pg.openTab("train"); pg.attach(run.key); }),
+        pg.draws(run.preset) && (run.has_model || (run.open && run.sample !== null)) && action("Explore", () => pg.explore.open({ model: run.key })),
         !run.active && run.has_checkpoint && action(run.step >= run.steps && run.steps ? "Train on" : "Resume", () => pg.reopen(run.key, run)),
         !run.active && (run.has_model || run.has_checkpoint) && action("Fine-tune", () => this.trigger("finetune", { key: run.key })),
         run.sample !== null && file("GIF", "timelapse.gif"),

@@ -1,4 +1,4 @@
-"""The first page: what this is, and the ways in."""
+"""The first page: living samples, what this is, and the ways in."""
 
 from __future__ import annotations
 
@@ -7,39 +7,61 @@ import gradio as gr
 from playground.data.registry import DATASETS
 from playground.methods import METHODS
 from playground.ui.context import plain_html
+from playground.ui.tabs.train import mount_script
 
 _PAGE = """
 <div class="pg-home">
   <div class="pg-hero">
-    <p class="pg-kicker">Generative adversarial networks</p>
-    <h1>Two networks, one game.<br>Watch them learn to draw.</h1>
-    <p class="pg-lead">A generator invents pictures, a discriminator tells them from real ones, and each makes the
-    other better. Train one here in your browser, on pictures of your own, and steer it while it learns.</p>
+    <div class="pg-hero-words">
+      <p class="pg-kicker">Generative adversarial networks, hands on</p>
+      <h1>Two networks, one&nbsp;game.<br>Watch them learn to&nbsp;draw.</h1>
+      <p class="pg-lead">A generator invents pictures, a discriminator tells them from real ones, and each makes the
+      other better: explore what such networks have learned, mix it, and train your own, right here.</p>
+    </div>
+    <div class="pg-living">
+      <div class="pg-mosaic" role="group" aria-label="Faces that a network draws"></div>
+      <div class="pg-mosaic-foot"><p class="pg-fine pg-mosaic-note"></p></div>
+    </div>
   </div>
-  <img class="pg-strip" src="data/faces/preview.jpg?size=64&amp;shape=strip" width="1152" height="192"
-    alt="Cartoon portraits, drawn by code">
   <div class="pg-ways">
-    <a class="pg-way primary" href="#train" data-open-tab="train">
+    <a class="pg-way" href="#explore" data-open-tab="explore">
+      <div class="pg-art pg-art-explore" aria-hidden="true">
+        <div class="pg-art-row"><canvas></canvas><canvas class="big"></canvas><canvas></canvas></div>
+        <div class="pg-art-track"><i></i></div>
+      </div>
+      <h2>Explore</h2>
+      <p>Walk through the space of all faces: slide between two, add a smile or glasses, bring a picture of yours.</p>
+      <span>Open Explore</span>
+    </a>
+    <a class="pg-way" href="#mix" data-open-tab="mix">
+      <div class="pg-art pg-art-mix" aria-hidden="true">
+        <div class="pg-art-row"><canvas></canvas><b>+</b><canvas></canvas><b>=</b><canvas class="big"></canvas></div>
+        <div class="pg-art-bars"><i></i><i></i><i></i><i></i><i></i><i></i><i></i><i></i><i></i><i></i></div>
+      </div>
+      <h2>Mix styles</h2>
+      <p>Take the shape of one face and the colours of another, layer by layer, in a grid of all their combinations.</p>
+      <span>Open Mix</span>
+    </a>
+    <a class="pg-way" href="#train" data-open-tab="train">
+      <div class="pg-art pg-art-train" aria-hidden="true">
+        <div class="pg-art-row"><i></i><i></i><i></i><i></i><i></i></div>
+        <div class="pg-art-progress"><i></i></div>
+      </div>
       <h2>Train on your pictures</h2>
-      <p>Drop a zip, press Start. Losses, scores and samples stream in; pause, step and change settings as you go.</p>
-      <span>Open the Train tab</span>
-    </a>
-    <a class="pg-way" href="#guide" data-open-tab="guide">
-      <h2>Read the guide</h2>
-      <p>%d methods from the 2014 original to today's baseline: the formula, the networks, and what to look for.</p>
-      <span>Open the guide</span>
-    </a>
-    <a class="pg-way" href="#runs" data-open-tab="runs">
-      <h2>Compare your runs</h2>
-      <p>Every training is kept: overlay the curves, resume, fine-tune, or take away a time-lapse and the model.</p>
-      <span>Open the list</span>
+      <p>Drop a zip, press Start, and watch samples and losses stream in. Pause, step and change settings as you go.</p>
+      <span>Open Train</span>
     </a>
   </div>
-  <p class="pg-fine">%d data sets are at hand, two of them drawn by code. Nothing you upload leaves this server.</p>
+  <div class="pg-home-foot">
+    <p><a href="#guide" data-open-tab="guide">Read the guide</a>: %d methods from the 2014 original to today's baseline,
+    with their formulas and networks. <a href="#runs" data-open-tab="runs">Compare your runs</a>: every training is
+    kept, to resume, fine-tune or take away.</p>
+    <p class="pg-fine">%d data sets are at hand, some of them drawn by code. Nothing you upload leaves this server.</p>
+  </div>
 </div>
 """
 
 
 def build() -> gr.HTML:
-    """Lay out the page."""
-    return plain_html(_PAGE % (len(METHODS), len(DATASETS)))
+    """Lay out the page; `static/home.js` brings the samples to life."""
+    return plain_html(_PAGE % (len(METHODS), len(DATASETS)), js_on_load=mount_script("Home"))
