@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,11 +45,23 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def start_app(folder: Path, *options: str) -> Served:
-    """Serve the app with its folders below `folder`; returns when it answers."""
+#: the app as `app.py` starts it, with the shipped models of another folder
+SHIPPED_ELSEWHERE = """
+import sys
+from pathlib import Path
+import playground.model
+playground.model.PRETRAINED = Path({folder!r})
+import app
+sys.exit(app.main())
+"""
+
+
+def start_app(folder: Path, *options: str, shipped: Path | None = None) -> Served:
+    """Serve the app with its folders below `folder`, and the shipped models of `shipped`; returns when it answers."""
     port, runs, log = free_port(), folder / "runs", folder / "server.log"
+    program = ["app.py"] if shipped is None else ["-c", SHIPPED_ELSEWHERE.format(folder=str(shipped))]
     command = [
-        sys.executable, "app.py", "--port", str(port), "--device", "cpu",
+        sys.executable, *program, "--port", str(port), "--device", "cpu",
         "--runs-dir", str(runs), "--data-dir", str(folder / "data"), *options,
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GRADIO_TEMP_DIR": str(folder / "gradio")}
@@ -83,6 +95,49 @@ def stop_app(served: Served) -> int:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     app = start_app(tmp_path_factory.mktemp("app"))
+    yield app
+    stop_app(app)
+
+
+@pytest.fixture(scope="module")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Served]]:
+    """`serving(folder)`: an app with the shipped models of a folder; it ends with the module."""
+    apps = []
+
+    def serve(folder: Path) -> Served:
+        apps.append(start_app(tmp_path_factory.mktemp("app"), shipped=folder))
+        return apps[-1]
+
+    yield serve
+    for app in apps:
+        stop_app(app)
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of shipped models as small as they may be: a style-based one of faces, and a plain one."""
+    from playground.data.registry import open_data
+    from playground.methods import method_settings
+    from playground.model import model_of
+    from playground.trainer import Trainer
+
+    folder = tmp_path_factory.mktemp("shipped")
+    small = {"width": 8, "latent_dim": 16, "batch_size": 4, "precision": "float32"}
+    for name, preset, knobs in (
+        ("faces-style", "stylegan", {"size": 64, "grow": False}),
+        ("plain-faces", "dcgan", {"size": 32}),
+    ):
+        settings = method_settings(preset, {**small, **knobs})
+        trainer = Trainer(preset, settings, open_data("faces", size=settings.size, max_images=16))
+        trainer.run(2)
+        model_of(trainer, name=name).save(folder / name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gallery(tmp_path_factory: pytest.TempPathFactory, shipped: Path) -> Iterator[Served]:
+    """An app with the models of `shipped`."""
+    app = start_app(tmp_path_factory.mktemp("gallery"), shipped=shipped)
     yield app
     stop_app(app)
 

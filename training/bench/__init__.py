@@ -36,6 +36,8 @@ BENCHMARKS: dict[str, Benchmark] = {
         Benchmark("first-page", "time from start to first page against an empty gradio app", "first_page"),
         Benchmark("memory", "memory that 60,000 small pictures take", "memory"),
         Benchmark("digits", "how recognisable digits are after a few minutes on two CPU cores", "digits"),
+        Benchmark("explore", "how long a slider of the Explore tab waits for its picture", "explore"),
+        Benchmark("quality", "what the shipped models are worth: digits, steering, paths, inversion", "quality"),
         Benchmark("presets", "every preset on digits, scored alike (long, resumable)", "presets", standard=False),
     )
 }

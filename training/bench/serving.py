@@ -90,6 +90,28 @@ class Server:
             raise TrainingError(f"The server answered {path} with {status}: {body[:200].decode(errors='replace')}")
         return json.loads(body)
 
+    def post_bytes(self, path: str, value: Any, connection: http.client.HTTPConnection | None = None) -> bytes:
+        """The body that answers a JSON object, over `connection` if one is kept open.
+
+        Raises:
+            TrainingError: another status than 200.
+        """
+        own = connection or self.connect()
+        own.request("POST", path, json.dumps(value), {"Content-Type": "application/json", "X-Playground": "1"})
+        answer = own.getresponse()
+        body = answer.read()
+        if connection is None:
+            own.close()
+        if answer.status != 200:
+            raise TrainingError(
+                f"The server answered {path} with {answer.status}: {body[:200].decode(errors='replace')}"
+            )
+        return body
+
+    def post(self, path: str, value: Any) -> Any:
+        """The JSON that answers a JSON object; raises TrainingError for another status than 200."""
+        return json.loads(self.post_bytes(path, value))
+
     def connect(self) -> http.client.HTTPConnection:
         """A connection that may be kept open."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
