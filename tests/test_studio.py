@@ -194,6 +194,11 @@ def test_a_shipped_model_is_everybodys(house, shipped):
     assert house.studio.open("tiny-faces", "").front.size == 16
 
 
+def own_rows(studio, owner):
+    """(key, kind) of what an owner sees beside the shipped models."""
+    return [(row["key"], row["kind"]) for row in studio.models(owner) if row["kind"] != "shipped"]
+
+
 def test_a_run_is_its_owners(house, generator):
     run_folder(house, generator, "mine-1", "ann")
     assert house.studio.source("mine-1", "ann").kind == "run"
@@ -201,7 +206,7 @@ def test_a_run_is_its_owners(house, generator):
     for other in ("bob", ""):
         with pytest.raises(NoSuchModel, match="no model 'mine-1'"):
             house.studio.open("mine-1", other)  # although it lies open in memory
-    assert [row["key"] for row in house.studio.models("ann")] == ["mine-1"] and house.studio.models("bob") == []
+    assert own_rows(house.studio, "ann") == [("mine-1", "run")] and own_rows(house.studio, "bob") == []
 
 
 def test_a_run_of_nobody_is_open_to_all(house, generator):
@@ -334,7 +339,7 @@ def test_an_uploaded_model_is_its_owners(house, generator, tmp_path):
     for other in ("bob", ""):
         with pytest.raises(NoSuchModel):
             studio.source(key, other)
-    assert [row["kind"] for row in studio.models("ann")] == ["upload"]
+    assert own_rows(studio, "ann") == [(key, "upload")] and own_rows(studio, "bob") == []
 
 
 def test_the_oldest_uploads_go(tmp_path, generator, monkeypatch):

@@ -111,7 +111,7 @@ def whitening(w: Tensor, floor: float = 0.0) -> tuple[Tensor, Tensor]:
 
 def train_encoder(
     space: LatentSpace,
-    steps: int = 3000,
+    steps: int = 4000,
     batch: int = 16,
     lr: float = 1e-3,
     seed: int = 0,

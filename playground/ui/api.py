@@ -122,7 +122,7 @@ def add_api(house: House) -> None:
     def models() -> list:
         from playground.model import list_shipped
 
-        return list_shipped()
+        return list_shipped("generator")
 
     def generate(
         model: str | dict,

@@ -151,9 +151,9 @@ def test_seeds_are_blended_undone_kept_and_linked_and_python_draws_the_same(expl
     page.wait_for_function("old => document.querySelector('.pgx-picture').toDataURL() === old", arg=blended)
 
     # What is exported is what Python draws of the recipe.
-    page.get_by_label("Size of the exported picture").evaluate(
-        "node => { node.value = '0'; node.dispatchEvent(new Event('change')); }"
-    )
+    page.locator(".pgx-export").evaluate("node => { node.open = true; }")
+    page.get_by_label("Size of the exported picture").select_option("0")
+    page.get_by_label("Length of the animation").select_option("2")
     space = LatentSpace(load_model(models / STYLED))
     wanted = parse(json.loads(export(page, "json")), space)
     assert (wanted.a.seed, wanted.b.seed, wanted.t) == (3, 9, 0.25)

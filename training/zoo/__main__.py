@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _list(shelf: Path) -> None:
     for recipe in RECIPES.values():
         there = "installed" if (shelf / recipe.name / "model.safetensors").is_file() else ""
-        print(f"{recipe.name:<24}{recipe.preset:<22}{recipe.source.name:<18}{recipe.settings.steps:>7,} steps  {there}")
+        print(f"{recipe.name:<24}{recipe.preset:<22}{recipe.source.name:<18}{recipe.last_step:>7,} steps  {there}")
 
 
 def _given(path: str | None) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _make(recipe: Recipe, place: str, metrics: Mapping[str, Any], flags: argpars
     store = None
     if not flags.install:
         store = _store(recipe, place, flags)
-        if not _done(run) and _train(recipe, place, store, run, flags, asked) != "finished":
+        if not _done(run, recipe) and _train(recipe, place, store, run, flags, asked) != "finished":
             return False
     measured = _measured(recipe, place, store, run, flags)
     given = f"--{recipe.source.flag} FOLDER" if recipe.source.flag and place != recipe.source.name else ""
@@ -140,11 +140,11 @@ def _store(recipe: Recipe, place: str, flags: argparse.Namespace) -> Any:
     )  # fmt: skip
 
 
-def _done(run: Path) -> bool:
-    """Whether the model of `run` has taken all its steps."""
+def _done(run: Path, recipe: Recipe) -> bool:
+    """Whether the model of `run` has taken all the steps of its recipe."""
     try:
         config = json.loads((run / "model" / "config.json").read_text(encoding="utf-8"))
-        return config["facts"]["step"] >= config["knobs"]["steps"]
+        return config["facts"]["step"] >= (recipe.taken_at or config["knobs"]["steps"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
@@ -153,6 +153,12 @@ def _train(recipe: Recipe, place: str, store: Any, run: Path, flags: argparse.Na
     import playground as pg
 
     shown = Progress()
+    reached: list[bool] = []  # weights may be taken before the schedule ends
+
+    def look(trainer: Any) -> None:
+        if recipe.taken_at and trainer.step_count >= recipe.taken_at:
+            reached.append(True)
+
     resume = flags.resume and (run / "config.json").exists()
     ended = pg.train(
         recipe.preset,
@@ -162,11 +168,13 @@ def _train(recipe: Recipe, place: str, store: Any, run: Path, flags: argparse.Na
         resume=resume,
         name=recipe.title,
         store=store,
-        stop=asked,
+        stop=lambda: bool(reached) or asked(),
         on_start=shown.start,
-        on_step=(shown,),
+        on_step=(shown, look),
         **({} if resume else recipe.knobs),
     )
+    if reached:
+        return "finished"
     if ended.state != "finished":
         print(f"stopped at step {ended.step:,}; go on with the same command and --resume")
     return ended.state

@@ -60,10 +60,9 @@ def install(
     model = load_model(run)
     changed = changed_knobs(recipe, model.settings)
     taken = int(model.facts.get("step", 0))
-    if taken < model.settings.steps:
-        raise UsageError(
-            f"The run in '{run.name}' has taken {taken:,} of its {model.settings.steps:,} steps: go on with --resume."
-        )
+    wanted = recipe.taken_at or model.settings.steps
+    if taken < wanted:
+        raise UsageError(f"The run in '{run.name}' has taken {taken:,} of its {wanted:,} steps: go on with --resume.")
     model.info = replace(model.info, name=recipe.source.name, licence=recipe.source.licence, notes=())
     model.facts |= {
         "name": recipe.title,

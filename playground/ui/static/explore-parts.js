@@ -68,20 +68,31 @@ window.playground.parts = (() => {
       input.setAttribute("aria-valuetext", format(current));
       node.classList.toggle("moved", Math.abs(current - neutral) > 1e-9);
     };
-    const set = (number) => { input.value = number; show(); };
+    const set = (number) => { if (+input.value !== number) { input.value = number; show(); } }; // panels set all they have
     input.addEventListener("input", (event) => { show(); oninput(+input.value, event.timeStamp); });
     input.addEventListener("change", () => onseal());
     input.addEventListener("dblclick", () => { set(neutral); oninput(neutral, performance.now()); onseal(); });
-    const bounds = (low, high) => { Object.assign(input, { min: low, max: high }); show(); };
-    set(value);
+    const bounds = (low, high) => {
+      if (+input.min === low && +input.max === high) return;
+      Object.assign(input, { min: low, max: high });
+      show();
+    };
+    input.value = value;
+    show();
     return { node, input, head, name, set, bounds, enable: (on) => { input.disabled = !on; node.classList.toggle("off", !on); } };
+  };
+
+  // What is set again and again while a slider moves touches the page only when it is new.
+  const onlyNew = (set) => {
+    let last;
+    return (value) => { if (value !== last) { last = value; set(value); } };
   };
 
   // --- a few choices of which one holds
   parts.segment = (label, choices, value, onpick) => {
     const node = el("div.pgx-segment", { role: "group", "aria-label": label });
     const buttons = choices.map(([key, text, hint]) => el("button", { type: "button", title: hint, "data-value": String(key), onclick: () => { set(key); onpick(key); } }, text));
-    const set = (key) => { for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.value === String(key))); };
+    const set = onlyNew((key) => { for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.value === String(key))); });
     node.append(...buttons);
     set(value);
     return { node, set, buttons };
@@ -90,7 +101,7 @@ window.playground.parts = (() => {
   // --- chips: one choice of many
   parts.chips = (label, choices, value, onpick) => {
     const node = el("div.pgx-chips", { role: "group", "aria-label": label });
-    const set = (key) => { for (const chip of node.children) chip.setAttribute("aria-pressed", String(chip.dataset.value === String(key))); };
+    const set = onlyNew((key) => { for (const chip of node.children) chip.setAttribute("aria-pressed", String(chip.dataset.value === String(key))); });
     node.append(...choices.map(([key, text]) => el("button.pgx-chip", { type: "button", "data-value": String(key), onclick: () => { set(key); onpick(key); } }, text)));
     set(value);
     return { node, set };
