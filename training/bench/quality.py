@@ -38,13 +38,17 @@ def conditional_digits(options: Options) -> list[Row]:
     model, judge = load_model("digits-cgan"), load_model("digits-judge")
     count = 500 if options.quick else 5000
     asked = torch.arange(count) % 10
-    pictures = model.sample(count, seed=7, labels=asked.tolist())
-    read = torch.cat([judge.read(part).class_logits for part in pictures.split(500)]).argmax(1)
-    right = (read == asked).float()
-    each = ", ".join(f"{digit}: {100 * right[asked == digit].mean():.1f}" for digit in range(10))
-    spread = pictures.view(-1, 10, *pictures.shape[1:]).std(0).mean()
-    note = f"{count:,} samples read by digits-judge; by digit {each}; spread within a digit {spread:.3f}"
-    return [Row("quality", "conditional digits read as asked", 100 * float(right.mean()), "%", READ, note=note)]
+    rows = []
+    for truncation in (None, 1.5):
+        pictures = model.sample(count, seed=7, labels=asked.tolist(), truncation=truncation)
+        read = torch.cat([judge.read(part).class_logits for part in pictures.split(500)]).argmax(1)
+        right = (read == asked).float()
+        each = ", ".join(f"{digit}: {100 * right[asked == digit].mean():.1f}" for digit in range(10))
+        spread = pictures.view(-1, 10, *pictures.shape[1:]).std(0).mean()
+        name = "digits read as asked" + (f", truncation {truncation}" if truncation else "")
+        note = f"{count:,} samples read by digits-judge; by digit {each}; spread within a digit {spread:.3f}"
+        rows.append(Row("quality", name, 100 * float(right.mean()), "%", READ, note=note))
+    return rows
 
 
 def steering(options: Options) -> list[Row]:

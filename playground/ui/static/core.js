@@ -127,7 +127,8 @@ window.playground = (() => {
   const tabs = () => [...document.querySelectorAll('.pg-tabs > .tab-wrapper button[role="tab"]')];
   const slug = (button) => button.textContent.trim().toLowerCase();
   pg.openTab = (name) => {
-    const button = tabs().find((tab) => slug(tab) === name.split("?")[0]);
+    const folded = document.querySelectorAll(".pg-tabs > .tab-wrapper .overflow-dropdown button"); // where the row is full
+    const button = [...tabs(), ...folded].find((tab) => slug(tab) === name.split("?")[0]);
     if (button && button.getAttribute("aria-selected") !== "true") button.click();
     return Boolean(button);
   };
@@ -138,7 +139,7 @@ window.playground = (() => {
       pg.openTab(link.dataset.openTab);
       window.scrollTo({ top: 0 });
     }
-    const tab = event.target.closest?.('.pg-tabs > .tab-wrapper button[role="tab"]');
+    const tab = event.target.closest?.('.pg-tabs > .tab-wrapper :is(button[role="tab"], .overflow-dropdown button)');
     if (tab && slug(tab) !== pg.place().name) history.replaceState(null, "", `#${slug(tab)}`);
   });
   window.addEventListener("hashchange", () => pg.openTab(pg.place().name));
