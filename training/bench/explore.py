@@ -123,7 +123,7 @@ def _screen(page: Any, name: str, count: int, targets: Sequence[tuple[float, flo
     if page is None:
         return [Row("explore", name, None, note="needs Playwright and Chromium: pip install playwright")]
     page.evaluate("window.playground.frames.times.length = 0")
-    slider = page.get_by_label("Variety (truncation)")
+    slider = page.get_by_label("Variety (truncation)", exact=True)
     for i in range(count):
         slider.evaluate(
             "(e, t) => { e.value = String(Number(e.min) + t * (Number(e.max) - Number(e.min)));"
