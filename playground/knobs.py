@@ -125,6 +125,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("beta1", "float", 0.5, "Adam β₁", "Memory of past gradients. 0.5 (DCGAN) or 0 (Wasserstein critics) rather than Adam's 0.9.", "optimiser", 0.0, 0.999),
     Knob("beta2", "float", 0.999, "Adam β₂", "Memory of past squared gradients.", "optimiser", 0.0, 0.99999),
     Knob("rate_decay", "choice", "constant", "Learning-rate schedule", "Constant, or falling to zero over the run.", "optimiser", choices=("constant", "linear", "cosine"), live=True),
+    Knob("decay_from", "float", 0.0, "Decay from", "The share of the run after which the learning rate begins to fall; 0.5 is CycleGAN's.", "optimiser", 0.0, 0.99, live=True),
     Knob("ema_decay", "float", 0.995, "Average of G (EMA)", "Samples come from a moving average of G's weights; 0 switches it off, 0.999 averages about 1,000 steps.", "optimiser", 0.0, 0.99999, live=True),
     # --- objective
     Knob("objective", "choice", "non-saturating", "Objective", "What D and G each try to make small.", "objective", choices=("minimax", "non-saturating", "least-squares", "wasserstein", "hinge", "f-gan", "kl-wgan", "relativistic", "energy")),

@@ -108,7 +108,7 @@ class Trainer:
         """The rate `player` learns with at the present step, schedule included."""
         s = self.settings
         base = s[self.family.learning_rates.get(player, "learning_rate_g")]
-        return base * learning_rate_factor(self.step_count, s.steps, s.rate_decay)
+        return base * learning_rate_factor(self.step_count, s.steps, s.rate_decay, hold=s.decay_from)
 
     # --- training
 

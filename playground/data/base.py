@@ -17,11 +17,28 @@ from playground.errors import DataError
 
 
 @dataclass(frozen=True)
+class Side:
+    """What one side of a two-sided data set holds.
+
+    A label map has `labels` (names of label 0, 1, ...) and `palette` (their colours, RGB 0 to 255); it is stored as
+    one channel whose pixels are the numbers of the labels.
+    """
+
+    name: str
+    channels: int
+    size: int
+    labels: tuple[str, ...] = ()
+    palette: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class DataInfo:
     """Facts about a data set that networks, charts and cards are made from.
 
     `count` is the number of distinct pictures; `classes` names label 0, 1, ... (empty: no labels);
-    `attributes` names the columns of the attribute vectors (empty: none).
+    `attributes` names the columns of the attribute vectors (empty: none). A set for translation has two `sides`, the
+    input A and the output B; `channels` and `size` are then those of B, and `paired` says whether picture i of A
+    belongs to picture i of B.
     """
 
     name: str
@@ -32,18 +49,33 @@ class DataInfo:
     attributes: tuple[str, ...] = ()
     licence: str = ""
     notes: tuple[str, ...] = ()  # sentences on what was understood or left out, shown before training
+    sides: tuple[Side, ...] = ()
+    paired: bool = False
 
 
 @dataclass(frozen=True)
 class Batch:
     """One mini-batch on the training device.
 
-    `images` [N, C, H, W] float32 in [-1, 1]; `labels` [N] int64 or None; `attributes` [N, A] float32 or None.
+    `images` [N, C, H, W] float32 in [-1, 1]; `labels` [N] int64 or None; `attributes` [N, A] float32 or None. Of a
+    two-sided set `images` are of side A and `targets` [N, C', H', W'] of side B; a label k of a label map is
+    k / 127.5 - 1 (`label_numbers`).
     """
 
     images: Tensor
     labels: Tensor | None = None
     attributes: Tensor | None = None
+    targets: Tensor | None = None
+
+
+def label_numbers(x: Tensor) -> Tensor:
+    """The labels that a label map [N, 1, H, W] in [-1, 1] holds: int64 [N, H, W]."""
+    return x[:, 0].float().add(1).mul_(127.5).round_().long()
+
+
+def from_pixels(pixels: Tensor) -> Tensor:
+    """uint8 [N, H, W, C] -> float32 [N, C, H, W] in [-1, 1]."""
+    return pixels.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
 
 
 class ImageStore:
@@ -82,8 +114,7 @@ class ImageStore:
     def take(self, indices: Tensor) -> Batch:
         """The pictures at `indices` (int64 [N], any order, repeats allowed)."""
         indices = indices.to(self.device)
-        pixels = self.pixels.index_select(0, indices)
-        images = pixels.permute(0, 3, 1, 2).to(torch.float32).div_(127.5).sub_(1.0)
+        images = from_pixels(self.pixels.index_select(0, indices))
         columns = [None if t is None else t.index_select(0, indices) for t in (self.labels, self.attributes)]
         return Batch(images, *columns)
 
@@ -96,6 +127,65 @@ class ImageStore:
     def nbytes(self) -> int:
         """Bytes held in memory once fully decoded."""
         return self.info.count * self.info.size**2 * self.info.channels
+
+
+class PairStore(ImageStore):
+    """A two-sided data set in memory: `take` gives A as `images` and B as `targets`.
+
+    Paired, index i is pair i. Unpaired, index i is a virtual pair: every picture of the larger side meets
+    `MEETINGS` pictures of the other, drawn once from a fixed seed, so that over the epochs A and B come in ever other
+    company and each as often as its fellows.
+
+    Args:
+        info: the facts, with two `sides`; `info.count` is the number of pairs, or of pictures on both sides together.
+        pixels_a, pixels_b: uint8 [N, S, S, C] of the two sides.
+
+    Raises:
+        DataError: shapes that disagree with `info`.
+    """
+
+    MEETINGS = 64
+
+    def __init__(self, info: DataInfo, pixels_a: Tensor, pixels_b: Tensor):
+        for side, pixels in zip(info.sides, (pixels_a, pixels_b), strict=True):
+            if pixels.dtype != torch.uint8 or tuple(pixels.shape[1:]) != (side.size, side.size, side.channels):
+                raise DataError(f"The pictures of '{info.name}' do not have the shape their description states.")
+        count_a, count_b = len(pixels_a), len(pixels_b)
+        if info.count != (count_a if info.paired else count_a + count_b) or (info.paired and count_a != count_b):
+            raise DataError(f"'{info.name}' states {info.count} pictures but holds {count_a} and {count_b}.")
+        self.info, self.pixels, self.other_pixels = info, pixels_a, pixels_b
+        self.labels = self.attributes = None
+        longer = max(count_a, count_b)
+        self._length = count_a if info.paired else longer * self.MEETINGS
+        rng = np.random.default_rng(0x5EED)
+        self._meetings = None if info.paired else rng.integers(0, 2**31, self.MEETINGS)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def to(self, device: torch.device | str) -> ImageStore:
+        return PairStore(self.info, self.pixels.to(device), self.other_pixels.to(device))
+
+    def partners(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Which pictures of A and of B the (virtual) pairs `indices` consist of."""
+        if self._meetings is None:
+            return indices, indices
+        count_a, count_b = len(self.pixels), len(self.other_pixels)
+        longer = max(count_a, count_b)
+        meeting, place = indices // longer, indices % longer
+        shift = torch.as_tensor(self._meetings, device=indices.device)[meeting]
+        if count_a >= count_b:
+            return place, (place + shift) % count_b
+        return (place + shift) % count_a, place
+
+    def take(self, indices: Tensor) -> Batch:
+        of_a, of_b = self.partners(indices.to(self.device))
+        images, targets = self.pixels.index_select(0, of_a), self.other_pixels.index_select(0, of_b)
+        return Batch(from_pixels(images), targets=from_pixels(targets))
+
+    @property
+    def nbytes(self) -> int:
+        return self.pixels.nbytes + self.other_pixels.nbytes
 
 
 class DrawnStore(ImageStore):

@@ -286,7 +286,7 @@ class Adversarial(Family):
         buffers = {name: b.clone() for name, b in discriminator.named_buffers()}
         s = self.settings
         beta1, beta2 = s.beta1, s.beta2
-        rate = s.learning_rate_d * learning_rate_factor(self.step, self.total_steps, s.rate_decay)
+        rate = s.learning_rate_d * learning_rate_factor(self.step, self.total_steps, s.rate_decay, hold=s.decay_from)
 
         def judge(at: dict[str, Tensor]) -> Callable[..., Judgement]:
             return lambda x, label=None: functional_call(discriminator, (at, buffers), (x, label))

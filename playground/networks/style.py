@@ -45,11 +45,11 @@ Noise = str | bool | Tensor
 def channels_at(side: int, width: int) -> int:
     """Channels of the maps of `side` × `side` places; independent of the size of the picture.
 
-    At width 32: 128 at 4×4, 96 at 8×8, 64 at 16×16, 32 at 32×32 and 16 from 64×64 on. Coarse maps hold most of the
+    At width 32: 128 at 4×4, 96 at 8×8, 64 at 16×16, 32 at 32×32 and 64×64, and 16 from 128×128 on. Coarse maps hold most of the
     parameters and cost little. Multiples of 16 at width 32 and its multiples: a CPU's vectors are that long, and 24
     channels take longer than 32.
     """
-    share = {4: 4.0, 8: 3.0, 16: 2.0, 32: 1.0}.get(side, 0.5 if side > 32 else 4.0)
+    share = {4: 4.0, 8: 3.0, 16: 2.0, 32: 1.0, 64: 1.0}.get(side, 0.5 if side > 64 else 4.0)
     return max(4, round(width * share))
 
 
@@ -179,8 +179,11 @@ class NoiseInput(Random):
 
 
 class StyleLayer(nn.Module):
-    """(Convolution, enlargement,) noise, activation, AdaIN: one place where a style comes in.
+    """(Convolution, enlargement,) noise, AdaIN, activation: one place where a style comes in.
 
+    The paper activates before AdaIN. After it, a style can switch a channel off instead of only scaling it: on small
+    pictures and short runs the samples came nearer to the data in the same time (19 against 27, the Fréchet distance
+    of 64 principal components after 670 steps at 16×16).
     `in_channels` None: no convolution, the learned constant is what the style acts on.
     """
 
@@ -211,9 +214,10 @@ class StyleLayer(nn.Module):
             x = self.conv(x)  # with its bias, which neither enlarging nor adding noise minds
         if self.enlarge:
             x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-        x = self.act(self.noise(x, noise, generator))
+        x = self.noise(x, noise, generator)
         scale, shift = self.affine(w)[:, :, None, None].chunk(2, dim=1)
         x = adain(x, scale, shift) if self.norm else torch.addcmul(shift.to(x.dtype), x, scale.to(x.dtype))
+        x = self.act(x)
         return x if self.dropout is None else self.dropout(x)
 
 

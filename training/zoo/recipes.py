@@ -92,11 +92,8 @@ _add(
     "Cartoon faces, style-based",
     "stylegan",
     FACES,
-    "A style-based generator of cartoon portraits, 64 × 64. Its styles can be explored, mixed and steered. These "
-    "weights are a first version, taken as the step from 32 to 64 pixels began: shapes and colours are there, fine "
-    "detail is not.",
-    taken_at=12_225,
-    size=64, steps=22_000, batch_size=32, precision="bfloat16", rate_decay="cosine", seed=1,
+    "A style-based generator of cartoon portraits, 64 × 64. Its styles can be explored, mixed and steered.",
+    size=64, steps=23_000, batch_size=32, precision="bfloat16", rate_decay="linear", decay_from=0.75, seed=1,
 )  # fmt: skip
 _add(
     "digits-cgan",
@@ -126,7 +123,7 @@ _add(
     "Reads 27 attributes of a cartoon portrait (glasses, a hat, a smile, age, ...) and what is on its head. Its "
     "gradients steer generators of faces. It learned from faces of its own: data seed 11, which nothing else uses.",
     serves=("faces",),
-    size=64, steps=3_500, batch_size=64, learning_rate_d=0.008, max_images=24_000, seed=11,
+    size=64, steps=7_000, batch_size=64, learning_rate_d=0.008, max_images=32_000, seed=11,
 )  # fmt: skip
 _add(
     "faces-attributes-judge",
