@@ -15,7 +15,7 @@ from playground.data.registry import DATASETS, check_data, open_data, title
 from playground.devices import describe_device, resolve_device
 from playground.errors import PlaygroundError, TrainingError, UsageError
 from playground.knobs import find, settings
-from playground.methods import METHODS, find_method, method_settings
+from playground.methods import METHODS, data_options, find_method, method_settings
 from playground.model import Model, list_shipped, load_model
 from playground.recorder import Recorder, explain, out_of_memory
 from playground.runs import new_run_folder, read_config, read_metrics, read_samples
@@ -146,10 +146,7 @@ def train(
     if store is None:
         store = open_data(
             data,
-            size=chosen.size,
-            seed=chosen.seed,
-            fit=chosen.fit,
-            max_images=chosen.max_images,
+            **data_options(preset, chosen),
             data_dir=data_dir,
             device=device,
             progress=progress,

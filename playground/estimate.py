@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from playground.data.base import DataInfo, ImageStore
+from playground.data.base import DataInfo, ImageStore, PairStore, Side
 from playground.knobs import Settings
 from playground.methods import find_method, method_settings
 from playground.trainer import Trainer
@@ -77,10 +77,7 @@ def _measure(
     find_method(preset)
     count = max(2, 2 * knobs.batch_size)  # of which some may be held out
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (count, info.size, info.size, info.channels), dtype=torch.uint8, generator=generator)
-    labels = torch.arange(count) % len(info.classes) if info.classes else None
-    attributes = torch.rand(count, len(info.attributes), generator=generator) if info.attributes else None
-    store = ImageStore(replace(info, count=count), pixels, labels, attributes).to(device)
+    store = example_store(info, count, generator).to(device)
     trainer = Trainer(preset, knobs, store)
     saved: dict[int, int] = {}
 
@@ -102,5 +99,44 @@ def _measure(
     # (their gradients live beside them); the decoded pictures
     averaged = sum(parameters[name] for name in trainer.family.averaged)
     memory = 4 * sum(parameters.values()) * (2 + optimiser) + 4 * averaged + 2 * sum(saved.values())
-    memory += info.count * info.size**2 * info.channels
+    memory += info.count * sum(side.size**2 * side.channels for side in info.sides or (info,))
     return min(times), BASELINE + memory, tuple(sorted(parameters.items()))
+
+
+def example_info(preset: str, size: int = 32, channels: int = 3, count: int = 1000) -> DataInfo:
+    """Facts about made-up pictures that `preset` can learn from: with ten classes, attributes or two sides if need be.
+
+    Raises:
+        UsageError: an unknown preset.
+    """
+    method = find_method(preset)
+    info = DataInfo(
+        "example",
+        channels,
+        size,
+        count,
+        classes=tuple(str(digit) for digit in range(10)) if method.needs_labels else (),
+        attributes=tuple(f"attribute {i}" for i in range(10)) if method.needs_attributes else (),
+    )
+    if not method.sides:
+        return info
+    labels = ("ground", "sky", "tree") if method.knobs.get("translator") == "spade" else ()
+    palette = ((120, 90, 60), (130, 180, 240), (40, 130, 60))[: len(labels)]
+    sides = (Side("A", 1 if labels else channels, size, labels, palette), Side("B", channels, size))
+    return replace(info, sides=sides, paired=method.sides == "paired")
+
+
+def example_store(info: DataInfo, count: int, generator: torch.Generator | None = None) -> ImageStore:
+    """`count` pictures (pairs, or pictures a side) of random pixels, like those that `info` tells of."""
+
+    def pixels(side: DataInfo | Side) -> torch.Tensor:
+        high = len(getattr(side, "labels", ())) or 256
+        shape = (count, side.size, side.size, side.channels)
+        return torch.randint(0, high, shape, dtype=torch.uint8, generator=generator)
+
+    if info.sides:
+        held = count if info.paired else 2 * count
+        return PairStore(replace(info, count=held), *map(pixels, info.sides))
+    labels = torch.arange(count) % len(info.classes) if info.classes else None
+    attributes = torch.rand(count, len(info.attributes), generator=generator) if info.attributes else None
+    return ImageStore(replace(info, count=count), pixels(info), labels, attributes)

@@ -92,6 +92,7 @@ GROUPS = {
     "objective": "Objective",
     "networks": "Networks",
     "condition": "Labels and codes",
+    "translation": "Translation",
     "penalties": "Penalties on the discriminator",
     "stabilisers": "Stabilisers",
     "data": "Pictures",
@@ -157,6 +158,16 @@ KNOBS: dict[str, Knob] = _table(
     Knob("code_categories", "int", 0, "InfoGAN categories", "Values of the categorical code; 0 is none.", "condition", 0, 100),
     Knob("code_continuous", "int", 0, "InfoGAN sliders", "Number of continuous codes in [-1, 1].", "condition", 0, 16),
     Knob("information", "float", 0.0, "Mutual information λ", "Weight of the bound on the information the picture keeps about its codes.", "condition", 0.0, 100.0, live=True),
+    # --- translation
+    Knob("translator", "choice", "unet", "Translator", "The shape of a network from picture to picture.", "translation", choices=("unet", "resnet", "spade", "upscaler")),
+    Knob("blocks", "int", 6, "Residual blocks", "Of a residual translator or an upscaler: 9 is CycleGAN's for large pictures.", "translation", 1, 16),
+    Knob("upscale", "choice", 4, "Times larger", "How much larger super-resolution makes a picture.", "translation", choices=(2, 4)),
+    Knob("patch", "choice", 70, "Patch size", "Pixels that a score of the discriminator depends on: small ones judge texture, large ones shape.", "translation", choices=(16, 34, 70)),
+    Knob("scales", "int", 1, "Scales of D", "Discriminators at so many sizes of the picture (pix2pixHD).", "translation", 1, 3),
+    Knob("width_d", "int", 0, "Width of D", "Channels of its finest map; 0 takes the generator's.", "translation", 0, 256),
+    Knob("reconstruction", "float", 0.0, "Reconstruction λ", "Weight of the distance to the target (pix2pix: 100), or of a picture's own reconstruction (MUNIT: 10).", "translation", 0.0, 1000.0, live=True),
+    Knob("cycle", "float", 0.0, "Cycle λ", "Weight of coming back to where one started, A to B to A; CycleGAN's is 10.", "translation", 0.0, 1000.0, live=True),
+    Knob("identity", "float", 0.0, "Identity λ", "Weight of leaving a picture as it is that already is of the other side; keeps colours.", "translation", 0.0, 1000.0, live=True),
     # --- penalties
     Knob("gradient_penalty", "float", 0.0, "Gradient penalty λ", "WGAN-GP: pull the critic's gradient norm to 1 between real and fake; 10 is usual.", "penalties", 0.0, 1000.0, live=True),
     Knob("dragan", "float", 0.0, "DRAGAN λ", "The same penalty around real pictures.", "penalties", 0.0, 1000.0, live=True),
@@ -179,7 +190,9 @@ KNOBS: dict[str, Knob] = _table(
     # --- data
     Knob("fit", "choice", "crop", "Fitting", "How pictures that are not square become square.", "data", choices=("crop", "pad", "stretch")),
     Knob("flip", "bool", False, "Mirror at random", "Doubles the data where left and right don't matter; not for digits or letters.", "data", live=True),
-    Knob("held_out", "float", 0.1, "Held out", "Share of the pictures that a classifier is not taught but tested on.", "data", 0.0, 0.5),
+    Knob("held_out", "float", 0.1, "Held out", "Share of the pictures that a classifier or translator is not taught but tested on.", "data", 0.0, 0.5),
+    Knob("pair_input", "choice", "left", "Input of a pair", "Which half of side-by-side pictures is the input.", "data", choices=("left", "right")),
+    Knob("pair_edges", "choice", "drawing", "Edges", "How lines are found where pictures without partners are paired with their own edges.", "data", choices=("drawing", "sobel", "canny", "dog")),
     Knob("max_images", "int", 0, "Use at most", "Take only this many pictures; 0 takes all.", "data", 0, 10_000_000),
 )  # fmt: skip
 

@@ -18,7 +18,8 @@ from playground.knobs import Settings, find, settings
 class Method:
     """One preset: what it is called, where it comes from, what it sets, and what to watch.
 
-    `family` names the wiring (`playground.families`); `knobs` what differs from the defaults.
+    `family` names the wiring (`playground.families`); `sides` is "paired" or "unpaired" for translators that learn
+    from two kinds of pictures; `knobs` what differs from the defaults.
     """
 
     name: str
@@ -30,18 +31,21 @@ class Method:
     look_for: str
     needs_labels: bool = False
     needs_attributes: bool = False
+    sides: str = ""
     knobs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
-        """What a trained model of it is: "generator" or "classifier"."""
-        return "classifier" if self.family == "supervised" else "generator"
+        """What a trained model of it is: "generator", "classifier" or "translator"."""
+        return {"supervised": "classifier", "paired": "translator", "unpaired": "translator"}.get(
+            self.family, "generator"
+        )
 
 
 METHODS: dict[str, Method] = {}
 
 
-def _add(name: str, title: str, reference: str, url: str, summary: str, look_for: str, *, family: str = "adversarial", needs_labels: bool = False, needs_attributes: bool = False, **knobs: Any) -> None:  # fmt: skip
+def _add(name: str, title: str, reference: str, url: str, summary: str, look_for: str, *, family: str = "adversarial", needs_labels: bool = False, needs_attributes: bool = False, sides: str = "", **knobs: Any) -> None:  # fmt: skip
     if name in METHODS:
         raise ValueError(f"preset '{name}' is registered twice")
     checked = {knob: find(knob).validate(value) for knob, value in knobs.items()}
@@ -55,6 +59,7 @@ def _add(name: str, title: str, reference: str, url: str, summary: str, look_for
         look_for,
         needs_labels,
         needs_attributes,
+        sides,
         MappingProxyType(checked),
     )
 
@@ -297,6 +302,100 @@ _CLASSIFIER = dict(
     augment="colour,translation",
     instance_noise=0.03,
 )
+_PIX2PIX = dict(norm_d="batch", dropout_g=0.5, batch_size=8, ema_decay=0.99, width=32)
+_add(
+    "pix2pix",
+    "pix2pix",
+    "Isola et al. 2016, Image-to-Image Translation with Conditional Adversarial Networks",
+    "https://arxiv.org/abs/1611.07004",
+    "A U-Net turns a picture into its partner, held to the true one by its L1 distance and to all that looks real by a "
+    "discriminator of overlapping patches.",
+    "The L1 term settles shape and colour within minutes; what the patches add is texture and crisp edges. Without it "
+    "(reconstruction 0) pictures look real and answer another question.",
+    family="paired",
+    sides="paired",
+    translator="unet",
+    reconstruction=100.0,
+    **_PIX2PIX,
+)
+_add(
+    "unet-segmentation",
+    "U-Net segmentation",
+    "Ronneberger, Fischer & Brox 2015, U-Net: Convolutional Networks for Biomedical Image Segmentation",
+    "https://arxiv.org/abs/1505.04597",
+    "The same U-Net without an opponent tells what each pixel shows.",
+    "Large areas are right at once, thin ones such as glasses late. The error is the share of pixels with a wrong label.",
+    family="paired",
+    sides="paired",
+    translator="unet",
+    reconstruction=1.0,
+    validity=0.0,
+    learning_rate_g=1e-3,
+    beta1=0.9,
+    **{**_PIX2PIX, "dropout_g": 0.0},
+)
+_add(
+    "spade",
+    "SPADE (GauGAN)",
+    "Park et al. 2019, Semantic Image Synthesis with Spatially-Adaptive Normalization",
+    "https://arxiv.org/abs/1903.07291",
+    "A label map is painted into a picture: at each place it sets the scale and shift of every normalisation, so that "
+    "no layer washes it out.",
+    "Areas take their colours first, then their texture. Feature matching replaces much of the L1 term.",
+    family="paired",
+    sides="paired",
+    translator="spade",
+    objective="hinge",
+    reconstruction=10.0,
+    feature_matching=10.0,
+    scales=2,
+    patch=34,
+    spectral_norm=True,
+    learning_rate_g=1e-4,
+    learning_rate_d=4e-4,
+    beta1=0.0,
+    **{**_PIX2PIX, "dropout_g": 0.0, "norm_d": "instance", "width": 16},
+)
+_add(
+    "srgan",
+    "SRGAN",
+    "Ledig et al. 2016, Photo-Realistic Single Image Super-Resolution Using a Generative Adversarial Network",
+    "https://arxiv.org/abs/1609.04802",
+    "A small picture is made four times as large; the discriminator asks for detail that the average of all answers "
+    "would blur. The content term is on pixels and on the discriminator's features.",
+    "Begins as plain bicubic enlargement. Lines sharpen first; with validity 0 the numbers are better and the pictures "
+    "softer.",
+    family="paired",
+    translator="upscaler",
+    reconstruction=10.0,
+    feature_matching=1.0,
+    validity=0.01,
+    patch=34,
+    **{**_PIX2PIX, "dropout_g": 0.0, "batch_size": 16},
+)
+_add(
+    "cyclegan",
+    "CycleGAN",
+    "Zhu et al. 2017, Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks",
+    "https://arxiv.org/abs/1703.10593",
+    "Two generators and two discriminators learn to turn A into B and B into A from pictures that do not belong "
+    "together; that one must come back to where one started keeps the content.",
+    "Colours change first, shapes late and little. A cycle error near 0 with outputs that look like their inputs means "
+    "it learned to leave everything as it is.",
+    family="unpaired",
+    sides="unpaired",
+    translator="resnet",
+    objective="least-squares",
+    cycle=10.0,
+    identity=5.0,
+    replay_buffer=50,
+    rate_decay="linear",
+    decay_from=0.5,
+    norm_d="instance",
+    batch_size=4,
+    width=32,
+    ema_decay=0.99,
+)
 _add(
     "classifier",
     "Classifier",
@@ -335,3 +434,10 @@ def find_method(name: str) -> Method:
 def method_settings(name: str, overrides: Mapping[str, Any] | None = None) -> Settings:
     """All knobs of a preset with `overrides` on top; raises UsageError for unknown names and bad values."""
     return settings(find_method(name).knobs, overrides or {})
+
+
+def data_options(name: str, knobs: Settings) -> dict[str, Any]:
+    """What `playground.data.registry.open_data` is told for a run of preset `name` with `knobs`."""
+    options = {"size": knobs.size, "seed": knobs.seed, "fit": knobs.fit, "max_images": knobs.max_images}
+    sides = find_method(name).sides
+    return options | ({"sides": sides, "pair_input": knobs.pair_input, "edges": knobs.pair_edges} if sides else {})

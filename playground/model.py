@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from playground.data.base import DataInfo
+from playground.data.base import DataInfo, Side
 from playground.devices import resolve_device
 from playground.errors import DataError, UsageError, suggestion, unknown
 from playground.families import family_class, initialising
@@ -31,6 +31,7 @@ from playground.networks.style import enlarge
 from playground.runs import atomic_write, disk_errors
 
 if TYPE_CHECKING:
+    from playground.families.sides import SideTranslator
     from playground.families.supervised import Reading
 
 FORMAT = 1
@@ -40,10 +41,10 @@ MAX_MODEL_BYTES = 2 * 1024**3
 
 
 class Model:
-    """A trained generator and what it takes to draw with it; or a trained classifier and what it takes to read with it.
+    """A trained model and what it takes to use it.
 
-    `kind` is "generator" (it has `sample`) or "classifier" (it has `read`); `folder` is where it was loaded from, None
-    for one that was not loaded from a folder.
+    `kind` is "generator" (it has `sample`), "classifier" (`read`) or "translator" (`translate`); `folder` is where it
+    was loaded from, None for one that was not loaded from a folder.
 
     Args:
         preset: the name of the preset that trained it.
@@ -170,6 +171,157 @@ class Model:
         columns = zip(*parts, strict=True)
         return Reading(*(None if column[0] is None else torch.cat(column).float().cpu() for column in columns))
 
+    # --- translation
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """What a translator can turn into what: ("AB",) or ("AB", "BA"); () for other models."""
+        return family_class(METHODS[self.preset].family).directions if self.kind == "translator" else ()
+
+    def _translator(self, direction: str) -> SideTranslator:
+        if self.kind != "translator":
+            raise UsageError("This model does not translate pictures: choose a translator.")
+        if direction not in self.directions:
+            raise unknown("direction", str(direction), self.directions)
+        return self.modules["G" if "G" in self.modules else f"G_{direction}"]
+
+    def side(self, direction: str = "AB", *, output: bool = False) -> Side:
+        """What goes into a translation (or comes out of it).
+
+        Raises:
+            UsageError: no translator, or no such direction.
+        """
+        network = self._translator(direction)
+        return network.target if output else network.source
+
+    @property
+    def multiple(self) -> int:
+        """Sides of pictures that a translator takes without padding are multiples of this."""
+        return self._translator("AB").multiple
+
+    @property
+    def scale(self) -> int:
+        """How many times larger its pictures become: 1, or 2 or 4 for super-resolution."""
+        return self._translator("AB").scale
+
+    @property
+    def has_dropout(self) -> bool:
+        """Whether a translation depends on its seed."""
+        return any(isinstance(m, layers.Dropout) and m.always and m.p > 0 for g in self._drawing() for m in g.modules())
+
+    def _drawing(self) -> list[nn.Module]:
+        return [self._translator(direction) for direction in self.directions]
+
+    def as_input(self, x: Tensor, direction: str = "AB") -> Tensor:
+        """Pictures brought to the channels that a direction starts from: [N, c, h, w] -> [N, C, h, w] in [-1, 1].
+
+        Grey becomes colour and colour grey; for a label map, int64 [N, h, w] numbers or [N, 1, h, w] as in `Batch`, and
+        colours are taken for the label of the nearest colour.
+
+        Raises:
+            UsageError: something other than pictures, or labels that do not exist.
+        """
+        side = self.side(direction)
+        if side.labels and x.dim() == 3 and not x.is_floating_point():
+            if x.numel() and not 0 <= int(x.min()) <= int(x.max()) < len(side.labels):
+                raise UsageError(f"Labels are the numbers 0 to {len(side.labels) - 1}.")
+            return x[:, None].to(torch.float32) / 127.5 - 1
+        if x.dim() != 4 or x.shape[1] not in (1, 3) or not x.numel() or not x.is_floating_point():
+            raise UsageError(
+                f"Pictures come as [N, C, h, w] with 1 or 3 channels, not as an array of shape {tuple(x.shape)}."
+            )
+        if side.labels and x.shape[1] == 3:
+            palette = torch.tensor(side.palette, dtype=torch.float32) / 127.5 - 1  # [L, 3]
+            flat = x.float().cpu().permute(0, 2, 3, 1).reshape(-1, 3)
+            nearest = torch.cat([torch.cdist(part, palette).argmin(1) for part in flat.split(1 << 16)])
+            return nearest.view(len(x), 1, *x.shape[2:]).to(torch.float32) / 127.5 - 1
+        if x.shape[1] == side.channels:
+            return x.float()
+        return x.float().mean(1, keepdim=True) if side.channels == 1 else x.float().expand(-1, side.channels, -1, -1)
+
+    @torch.no_grad()
+    def translate(self, x: Tensor, direction: str = "AB", seed: int | None = 0, style: Any = None) -> Tensor:
+        """Turn pictures of one side into pictures of the other.
+
+        Args:
+            x: [N, c, h, w] float in [-1, 1] of any size from 8, or labels (see `as_input`). Sides that the network
+                can't take are padded by reflection and the result is cut.
+            direction: "AB", or "BA" where `directions` has it.
+            seed: fixes what dropout drops; None drops nothing.
+            style: for models with styles; others take None.
+
+        Returns:
+            [N, C, h, w] float32 in [-1, 1] on the CPU, `scale` times larger; labels come as colours (see `segment`).
+
+        Raises:
+            UsageError: no translator, no such direction, or something other than pictures.
+        """
+        from playground.families.sides import paint
+
+        output = self._translated(x, direction, seed, style)
+        side = self.side(direction, output=True)
+        return paint(output, side) if side.labels else output.clamp(-1, 1)
+
+    @torch.no_grad()
+    def segment(self, x: Tensor) -> Tensor:
+        """The label of each pixel: [N, c, h, w] in [-1, 1] -> int64 [N, h, w].
+
+        Raises:
+            UsageError: a model that does not end in a label map.
+        """
+        if not self.side("AB", output=True).labels:
+            raise UsageError("This model draws pictures, not label maps: choose a segmentation.")
+        return self._translated(x, "AB", 0, None).argmax(1)
+
+    def _translated(self, x: Tensor, direction: str, seed: int | None, style: Any) -> Tensor:
+        network = self._translator(direction)
+        if style is not None:
+            raise UsageError("This model has no styles: leave style out.")
+        if seed is not None and not (isinstance(seed, Integral) and 0 <= seed < 2**31):
+            raise UsageError(f"The seed must be a whole number from 0 to {2**31 - 1:,}, not {seed}.")
+        x = self.as_input(x, direction)
+        height, width = x.shape[2:]
+        if min(height, width) < 8:
+            raise UsageError(f"Pictures of {width} × {height} pixels are too small to translate: 8 × 8 is the least.")
+        down, right = -height % self.multiple, -width % self.multiple
+        if down or right:
+            x = _reflected(x, down, right)
+        dropping = [m for m in network.modules() if isinstance(m, layers.Dropout) and m.always]
+        layers.set_generator(network, None if seed is None else torch.Generator().manual_seed(int(seed)))
+        for layer in dropping:
+            layer.always = seed is not None
+        try:
+            parts = [network(part.to(self.device)).float().cpu() for part in x.split(16)]
+        finally:
+            for layer in dropping:
+                layer.always = True
+        return torch.cat(parts)[:, :, : height * network.scale, : width * network.scale]
+
+    @torch.no_grad()
+    def realism(self, x: Tensor | None, y: Tensor, direction: str = "AB") -> Tensor | None:
+        """How real each patch of `y` looks to the discriminator it was trained against: [N, h', w'] in [0, 1].
+
+        Args:
+            x: what `y` was made from, as for `translate`; not needed where D judges pictures alone.
+            y: [N, C, h, w] in [-1, 1], of the output side.
+
+        Returns:
+            None where no discriminator was kept, or where it would need labels.
+        """
+        from playground.families.sides import encode
+
+        network = self._translator(direction)
+        judge = self.modules.get("D" if "G" in self.modules else f"D_{direction[1]}")
+        if judge is None or network.target.labels:
+            return None
+        shown = y.to(self.device, torch.float32)
+        if judge.judges[0].layers[0][0].in_channels != network.target.channels:
+            given = encode(self.as_input(x, direction).to(self.device), network.source)
+            shown = torch.cat([given, shown], 1)
+        score = judge.judges[0](shown)[:, 0].float().cpu()
+        least_squares = self.settings.objective == "least-squares"
+        return score.clamp(0, 1) if least_squares else torch.sigmoid(score)
+
     def _labels(self, labels: int | str | Sequence[int | str] | None, n: int) -> Tensor | None:
         classes = self.info.classes
         labelled = self.settings.condition != "none" or self.settings.auxiliary > 0
@@ -198,8 +350,9 @@ class Model:
             raise UsageError(f"Class {number} does not exist: this model knows 0 to {len(classes) - 1}.")
         return number
 
-    def save(self, folder: str | Path) -> Path:
-        """Write model.safetensors, config.json and README.md to `folder`.
+    def save(self, folder: str | Path, *, half: bool = False) -> Path:
+        """Write model.safetensors, config.json and README.md to `folder`; `half` writes kernels and matrices as 16-bit
+        numbers, at half the size.
 
         Raises:
             TrainingError: no room on the disk, or no permission.
@@ -208,7 +361,7 @@ class Model:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         tensors = {
-            f"{name}.{key}": value.detach().cpu().contiguous()
+            f"{name}.{key}": _small(value, half).detach().cpu().contiguous()
             for name, module in self.modules.items()
             for key, value in module.state_dict().items()
         }
@@ -228,7 +381,7 @@ class Model:
         """The model card, in Markdown."""
         method = METHODS[self.preset]
         info, facts = self.info, self.facts
-        draws = self.kind == "generator"
+        draws = self.kind != "classifier"
         changed = {k: v for k, v in self.settings.items() if v != KNOBS[k].default}
         lines = [
             f"# {facts.get('name') or method.title + ' on ' + info.name}",
@@ -249,7 +402,7 @@ class Model:
             "```python",
             "import playground as pg",
             'model = pg.load_model("path/to/this/folder")',
-            *(_DRAWING if draws else _READING),
+            *_USES[self.kind],
             "```",
             "",
             *_measured(facts.get("metrics")),
@@ -259,6 +412,18 @@ class Model:
             *(f"- `{name}`: {value}" for name, value in sorted(changed.items())),
         ]
         return "\n".join(lines) + "\n"
+
+
+def _small(value: Tensor, half: bool) -> Tensor:
+    return value.half() if half and value.dim() > 1 and value.dtype == torch.float32 else value
+
+
+def _reflected(x: Tensor, down: int, right: int) -> Tensor:
+    """Pad below and to the right by reflection, again and again where a picture is smaller than its padding."""
+    while down or right:
+        a, b = min(down, x.shape[2] - 1), min(right, x.shape[3] - 1)
+        x, down, right = F.pad(x, (0, b, 0, a), mode="reflect"), down - a, right - b
+    return x
 
 
 def _padded(rows: Tensor, count: int) -> Tensor:
@@ -303,11 +468,17 @@ def _measured(metrics: Any) -> list[str]:
     return ["## Measured", "", "| what | value |", "| --- | --- |", *(f"| {n} | {v} |" for n, v in shown), ""]
 
 
-_DRAWING = ("pictures = model.sample(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]",)
-_READING = (
-    "reading = model.read(pictures)  # (N, C, H, W) float32 in [-1, 1], of any size",
-    "reading.class_logits, reading.attribute_logits  # None where it does not tell the one or the other",
-)
+_USES = {  # by kind: what the card shows of a model's use
+    "generator": ("pictures = model.sample(16, seed=0)  # (16, C, H, W) float32 in [-1, 1]",),
+    "classifier": (
+        "reading = model.read(pictures)  # (N, C, H, W) float32 in [-1, 1], of any size",
+        "reading.class_logits, reading.attribute_logits  # None where it does not tell the one or the other",
+    ),
+    "translator": (
+        "there = model.translate(pictures)  # (N, C, H, W) float32 in [-1, 1], of any size",
+        "model.directions  # what it can turn into what",
+    ),
+}
 
 
 def list_shipped(kind: str | None = None) -> list[str]:
@@ -447,7 +618,31 @@ def _data_info(values: Mapping[str, Any]) -> DataInfo:
             raise UsageError(f"its data states no list of names as {key}")
     for key in ("name", "licence"):
         facts[key] = str(facts.get(key, ""))
+    facts["sides"] = tuple(_side(each) for each in facts.get("sides", ()))
+    if len(facts["sides"]) not in (0, 2):
+        raise UsageError("its data states other than two sides")
+    facts["paired"] = facts.get("paired") is True
     return DataInfo(**facts)
+
+
+def _side(values: Any) -> Side:
+    if not isinstance(values, dict) or not isinstance(values.get("name"), str):
+        raise UsageError("its data states a side without a name")
+    numbers = {}
+    for key, high in (("channels", 16), ("size", 1024)):
+        numbers[key] = values.get(key)
+        if not isinstance(numbers[key], int) or not 1 <= numbers[key] <= high:
+            raise UsageError(f"a side of its data states {numbers[key]!r} as {key}")
+    labels, palette = values.get("labels") or (), values.get("palette") or ()
+    if not all(isinstance(label, str) for label in labels) or len(palette) != len(labels):
+        raise UsageError("a side of its data has labels without names or colours")
+    try:
+        colours = tuple(tuple(min(255, max(0, int(c))) for c in colour) for colour in palette)
+        if any(len(colour) != 3 for colour in colours):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise UsageError("a side of its data has colours that are none") from None
+    return Side(values["name"], labels=tuple(labels), palette=colours, **numbers)
 
 
 def model_of(trainer: Any, **facts: Any) -> Model:
@@ -455,9 +650,9 @@ def model_of(trainer: Any, **facts: Any) -> Model:
     knobs, info = Settings(trainer.settings), trainer.store.info
     with initialising():
         modules = family_class(METHODS[trainer.preset].family).sampling_networks(knobs, info)
-    source = trainer.averages if knobs.ema_decay > 0 else trainer.players
-    for name, module in modules.items():
-        module.load_state_dict(source[name].state_dict())
+    averages = trainer.averages if knobs.ema_decay > 0 else {}
+    for name, module in modules.items():  # players that have no average, a kept discriminator, are taken as they are
+        module.load_state_dict(averages.get(name, trainer.players[name]).state_dict())
     facts = {
         "step": trainer.step_count,
         "images": trainer.images_seen,

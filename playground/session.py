@@ -28,7 +28,7 @@ from playground.data.registry import check_data, title
 from playground.devices import describe_device, resolve_device
 from playground.errors import PlaygroundError, UsageError
 from playground.knobs import KNOBS, Settings, find, settings
-from playground.methods import METHODS, find_method, method_settings
+from playground.methods import METHODS, data_options, find_method, method_settings
 from playground.runs import RunWriter, delete_run, new_run_folder, open_run, read_config
 
 if TYPE_CHECKING:
@@ -340,10 +340,7 @@ class Session:
 
         store = open_data(
             self.data,
-            size=knobs.size,
-            seed=knobs.seed,
-            fit=knobs.fit,
-            max_images=knobs.max_images,
+            **data_options(self.preset, knobs),
             data_dir=self.manager.data_dir,
             device=device,
             progress=progress,

@@ -1,6 +1,7 @@
 r"""Extra loss terms beside the objective, each a scalar batch mean: features, information and classes.
 
     feature matching  ‖E φ(x) − E φ(G(z))‖²                  Salimans et al. 2016, arXiv 1606.03498
+    the same, a pair  E |φ(y) − φ(G(x))|                     Wang et al. 2017, arXiv 1711.11585
     pulling away      mean over pairs of cos²(s_i, s_j)      Zhao et al. 2016, arXiv 1609.03126
     information       −E log Q(c | G(z, c))                  Chen et al. 2016, arXiv 1606.03657
     classes           −E log P(y | x)                        Odena et al. 2017, arXiv 1610.09585
@@ -48,6 +49,27 @@ def feature_matching(real_features: Tensor | Sequence[Tensor], fake_features: Te
     distances = [
         (_wide(real).detach().mean(0) - _wide(fake).mean(0)).square().mean()
         for real, fake in zip(reals, fakes, strict=True)
+    ]
+    return torch.stack(distances).mean()
+
+
+def feature_distance(real_features: Sequence[Tensor], fake_features: Sequence[Tensor]) -> Tensor:
+    """Mean absolute difference of discriminator features of a true picture and of the one drawn in its place.
+
+    pix2pixHD's feature matching (Wang et al. 2017, arXiv 1711.11585, equation 4), picture by picture; the layers are
+    averaged and the true ones detached.
+
+    Args:
+        real_features, fake_features: one [N, ...] a layer, of the same shapes.
+
+    Raises:
+        UsageError: no features, or shapes that differ.
+    """
+    reals, fakes = list(real_features), list(fake_features)
+    if not reals or [real.shape for real in reals] != [fake.shape for fake in fakes]:
+        raise UsageError("Feature matching needs the same layers of features, at least one, for reals and for fakes.")
+    distances = [
+        (_wide(real).detach() - _wide(fake)).abs().mean() for real, fake in zip(reals, fakes, strict=True)
     ]
     return torch.stack(distances).mean()
 

@@ -231,6 +231,9 @@ class Trainer:
                 module.train(modes[name])
             for module in self.players.values():  # `grid` seeds what it draws with; training has its own
                 layers.set_generator(module, self.generator)
+        compared = self.family.diversity(images)
+        if compared is not None:
+            return to_uint8(images), _spread(compared[0]) / max(_spread(compared[1]), 1e-6)
         if self._real_spread is None:
             self._real_spread = _spread(self.store.take(_typical(self.store, 64)).images)
         return to_uint8(images), _spread(images[:64]) / max(self._real_spread, 1e-6)

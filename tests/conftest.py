@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from playground.data.base import Batch, DataInfo, DrawnStore, ImageStore
-from playground.methods import method_settings
+from playground.data.base import Batch, DataInfo, DrawnStore, ImageStore, PairStore, Side
+from playground.methods import find_method, method_settings
 from playground.trainer import Trainer
 
 torch.set_num_threads(1)  # exact repetition is promised at one thread count; and the machine is shared
@@ -78,11 +78,35 @@ def tiny() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def make_trainer(store: ImageStore, tiny: dict[str, Any]) -> Callable[..., Trainer]:
+def store_for(store: ImageStore) -> Callable[[str], ImageStore]:
+    """`store_for(preset)`: pictures that it can learn from: `store`, or pairs of it where it translates."""
+
+    def make(preset: str) -> ImageStore:
+        method = find_method(preset)
+        if not method.sides:
+            return store
+        labels = ("dark", "light") if method.knobs["translator"] == "spade" else ()
+        palette = ((0, 0, 0), (255, 255, 255))[: len(labels)]
+        a = (store.pixels > 100).to(torch.uint8) if labels else 255 - store.pixels  # what belongs to a picture
+        info = DataInfo(
+            "pairs16",
+            1,
+            SIZE,
+            len(store) * (1 if method.sides == "paired" else 2),
+            sides=(Side("maps" if labels else "negatives", 1, SIZE, labels, palette), Side("pictures", 1, SIZE)),
+            paired=method.sides == "paired",
+        )
+        return PairStore(info, a, store.pixels)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_trainer(store_for: Callable[[str], ImageStore], tiny: dict[str, Any]) -> Callable[..., Trainer]:
     """`make_trainer(preset, on=store, **knobs)`: a tiny trainer of a preset."""
 
     def make(preset: str = "dcgan", on: ImageStore | None = None, **knobs: Any) -> Trainer:
         chosen = {"precision": "float32", **tiny, **knobs}  # not "auto": the same on every processor
-        return Trainer(preset, method_settings(preset, chosen), on or store)
+        return Trainer(preset, method_settings(preset, chosen), on or store_for(preset))
 
     return make

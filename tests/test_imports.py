@@ -15,7 +15,7 @@ PACKAGE = ROOT / "playground"
 #: from left to right; a room may import from the groups before its own, and from itself
 GROUPS = (
     ("errors",),
-    ("knobs", "distributed", "devices"),
+    ("knobs", "distributed", "devices", "edges"),
     ("runs",),  # the run folder on disk; exports read it
     (
         "data",
@@ -33,6 +33,7 @@ GROUPS = (
     ("methods",),
     ("trainer",),
     ("checkpoint", "model", "estimate"),
+    ("translate",),
     ("recorder",),
     ("metrics",),
     ("latent",),  # inversion measures what it finds

@@ -9,6 +9,7 @@ import pytest
 
 from playground.data.base import DataInfo
 from playground.errors import UsageError
+from playground.estimate import example_info
 from playground.families import FAMILIES, build_family, describe, family_class
 from playground.knobs import KNOBS
 from playground.methods import METHODS, Method, find_method, method_settings
@@ -33,11 +34,20 @@ PROMISED = [
     "acgan",
     "infogan",
     "stylegan",
+    "pix2pix",
+    "unet-segmentation",
+    "spade",
+    "srgan",
+    "cyclegan",
     "classifier",
     "attribute-classifier",
 ]
 INFO = DataInfo("digits", 1, 16, 100, tuple("0123456789"), ("round", "slant"))
 ALL = list(METHODS.values())
+_PLAYERS = {
+    "Generator": "G", "Classifier": "C", "Generator A → B": "G_AB", "Generator B → A": "G_BA",
+    "Discriminator of A": "D_A", "Discriminator of B": "D_B",
+}  # fmt: skip
 
 
 def name(method: Method) -> str:
@@ -79,6 +89,15 @@ def test_overrides_win_and_are_validated(method: Method):
 @pytest.mark.parametrize("method", ALL, ids=name)
 def test_labels_are_asked_for_where_they_are_needed(method: Method):
     values = method_settings(method.name, {"width": 4})
+    if method.sides:
+        info = example_info(method.name)
+        build_family(method.family, values, info)
+        with pytest.raises(UsageError, match="learns from"):
+            build_family(method.family, values, INFO)
+        if method.sides == "paired":
+            with pytest.raises(UsageError, match="learns from pairs"):
+                build_family(method.family, values, replace(info, paired=False))
+        return
     build_family(method.family, values, INFO)
     if method.needs_attributes:
         with pytest.raises(UsageError, match="known attributes"):
@@ -94,13 +113,14 @@ def test_labels_are_asked_for_where_they_are_needed(method: Method):
 @pytest.mark.parametrize("method", ALL, ids=name)
 def test_its_networks_can_be_sketched(method: Method):
     values = method_settings(method.name, {"width": 4})
-    parts = describe(method.family, values, INFO)
+    info = example_info(method.name) if method.sides else INFO
+    parts = describe(method.family, values, info)
     titles = [title for title, _ in parts]
-    assert titles == ["Classifier"] if method.kind == "classifier" else titles[0] == "Generator" and len(parts) == 2
-    players = build_family(method.family, values, INFO).players
+    players = build_family(method.family, values, info).players
+    assert len(parts) == len(players) and (titles[0] == "Classifier" or any("Generator" in title for title in titles))
     for title, rows in parts:
         shown = sum(row.parameters for row in rows)
-        player = {"Generator": "G", "Classifier": "C"}.get(title, "D")
+        player = _PLAYERS.get(title, "D")
         whole = sum(p.numel() for p in players[player].parameters())
         assert 0 < shown <= whole
 

@@ -48,6 +48,12 @@ def test_a_saved_model_draws_the_same_pictures_when_loaded(make_trainer: Make, t
     assert sorted(p.name for p in (tmp_path / "model").iterdir()) == ["README.md", "config.json", "model.safetensors"]
     if model.kind == "generator":
         assert torch.equal(model.sample(5, seed=3), loaded.sample(5, seed=3))
+    elif model.kind == "translator":
+        pictures = torch.rand(5, 3, 16, 24, generator=torch.Generator().manual_seed(3)) * 2 - 1
+        for direction in model.directions:
+            there = model.translate(pictures, direction, seed=3)
+            assert there.shape[2:] == (16 * model.scale, 24 * model.scale) and there.abs().max() <= 1
+            assert torch.equal(there, loaded.translate(pictures, direction, seed=3))
     else:
         pictures = torch.rand(5, 1, 16, 16, generator=torch.Generator().manual_seed(3)) * 2 - 1
         assert all(

@@ -178,14 +178,45 @@ class PairStore(ImageStore):
             return place, (place + shift) % count_b
         return (place + shift) % count_a, place
 
+    def apart(self, share: float, seed: int) -> tuple[Tensor, Tensor]:
+        """(virtual pairs of taught pictures, pairs of pictures held out): `share` of either side, at least two."""
+        held = []
+        for i, count in enumerate((len(self.pixels), len(self.other_pixels))):
+            order = np.random.default_rng([seed, count, i, 0x5EED]).permutation(count)
+            mark = torch.zeros(count, dtype=torch.bool)
+            mark[torch.from_numpy(order[: max(2, round(share * count))])] = True
+            held.append(mark)
+        of_a, of_b = self.partners(torch.arange(len(self)))
+        of_a, of_b = held[0][of_a.cpu()], held[1][of_b.cpu()]
+        taught, test = (~of_a & ~of_b).nonzero()[:, 0], (of_a & of_b).nonzero()[:, 0]
+        if not len(taught) or not len(test):
+            raise DataError(f"'{self.info.name}' has too few pictures to hold some out: add some to both sides.")
+        return taught, test
+
     def take(self, indices: Tensor) -> Batch:
         of_a, of_b = self.partners(indices.to(self.device))
         images, targets = self.pixels.index_select(0, of_a), self.other_pixels.index_select(0, of_b)
         return Batch(from_pixels(images), targets=from_pixels(targets))
 
+    def preview(self, count: int = 25, seed: int = 0) -> np.ndarray:
+        """`count` pairs, A left of B, label maps in their colours: uint8 [n, H, 2 W, 3]."""
+        length = len(self) if self._meetings is None else max(len(self.pixels), len(self.other_pixels))
+        chosen = np.sort(np.random.default_rng(seed).permutation(length)[:count])
+        batch = self.take(torch.as_tensor(chosen))
+        both = (batch.images, batch.targets)
+        return np.concatenate([_coloured(x, side) for x, side in zip(both, self.info.sides, strict=True)], axis=2)
+
     @property
     def nbytes(self) -> int:
         return self.pixels.nbytes + self.other_pixels.nbytes
+
+
+def _coloured(x: Tensor, side: Side) -> np.ndarray:
+    """Pictures of a side as uint8 [N, H, W, 3]."""
+    if side.labels:
+        return np.asarray(side.palette, np.uint8)[label_numbers(x).cpu().numpy()]
+    pixels = to_uint8(x)
+    return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
 
 
 class DrawnStore(ImageStore):
@@ -237,9 +268,12 @@ def split(store: ImageStore, share: float, seed: int) -> tuple[Tensor, Tensor]:
     """(int64 indices to learn from, int64 indices to test on): `share` of the pictures is held out, at least two.
 
     Of a drawn set, whose pictures come mixed, the last ones are: it then stays in chunks. Of others, which may come
-    sorted, a random choice that `seed` fixes. A share of 0 holds nothing out.
+    sorted, a random choice that `seed` fixes. Of unpaired sides the pictures themselves are held out, on both sides: no
+    pair to learn from holds one of them, and pairs to test on hold nothing else. A share of 0 holds nothing out.
     """
     count = len(store)
+    if isinstance(store, PairStore) and not store.info.paired and share > 0:
+        return store.apart(share, seed)
     held = max(2, round(share * count)) if share > 0 else 0
     if isinstance(store, DrawnStore) or not held:
         return torch.arange(count - held), torch.arange(count - held, count)

@@ -271,6 +271,40 @@ def _decoded(image: Image.Image, size: int, channels: int, fit: str) -> np.ndarr
         return _squared(image, size, fit, _TURNS.get(turn, np.asarray))
 
 
+def decode_halves(
+    data: bytes, size: int, channels: tuple[int, int], fit: str = "crop"
+) -> tuple[np.ndarray, np.ndarray]:
+    """The left and the right half of one picture file, cut once it is upright, each as in `decode`.
+
+    Of an odd width the column in the middle belongs to neither. Raises a private error with a short reason where the
+    picture can't be read or is not about twice as wide as high.
+    """
+    with _reading():
+        image = _opened(data)
+        if image.format in ("JPEG", "MPO"):
+            image.draft(None, (4 * size, 4 * size))
+    with _one_big if image.width * image.height > _BIG_PIXELS else nullcontext():
+        with _reading():
+            image.load()
+            turn = _orientation(image)
+            wide = {c: _simple(image, c) for c in set(channels)}
+            if turn in _UPRIGHT:
+                wide = {c: whole.transpose(_UPRIGHT[turn]) for c, whole in wide.items()}
+        width, height = wide[channels[0]].size
+        if not side_by_side((width, height)):
+            raise _UnreadableError(f"{_by((width, height))} pixels, not twice as wide as high")
+        half = width // 2
+        left = wide[channels[0]].crop((0, 0, half, height))
+        right = wide[channels[1]].crop((width - half, 0, width, height))
+        return _squared(left, size, fit, np.asarray), _squared(right, size, fit, np.asarray)
+
+
+def side_by_side(size: tuple[int, int]) -> bool:
+    """True for a width of twice the height, give or take 2 % or a pixel: two square pictures beside each other."""
+    width, height = size
+    return width >= 2 and abs(width - 2 * height) <= max(1, 0.04 * height)
+
+
 def read_picture(picture: bytes | PathLike | Image.Image, size: int, channels: int, fit: str = "crop") -> np.ndarray:
     """One picture that a person gives by itself, as uint8 [size, size, channels]; understood as in `load_images`.
 
@@ -313,10 +347,58 @@ def read_picture(picture: bytes | PathLike | Image.Image, size: int, channels: i
         ) from error
 
 
+def open_picture(data: bytes, channels: int, max_side: int = 2048) -> tuple[np.ndarray, tuple[int, int]]:
+    """One picture file in its own proportions: (uint8 [H, W, channels], (width, height) of the file, upright).
+
+    Understood as in `load_images`; the longer side is scaled down to `max_side` where it is longer.
+
+    Raises:
+        UsageError: other channels than 1 or 3, or a side below 1.
+        DataError: a file that is empty, damaged, no picture, above 20 MB or above 64 million pixels.
+    """
+    if channels not in (1, 3) or max_side < 1:
+        raise UsageError(f"A picture is opened as 1 channel (grey) or 3 (colour), {max_side} pixels or less a side.")
+    try:
+        if len(data) > MAX_GIVEN_BYTES:
+            raise _UnreadableError(f"larger than {MAX_GIVEN_BYTES >> 20} MB")
+        with _reading():
+            image = _opened(data)
+            size = image.size
+            if image.format in ("JPEG", "MPO"):
+                image.draft(None, (2 * max_side, 2 * max_side))
+        with _one_big if image.width * image.height > _BIG_PIXELS else nullcontext(), _reading():
+            image.load()
+            turn = _orientation(image)
+            plain = _simple(image, channels)
+            share = min(1.0, max_side / max(plain.size))
+            to = (max(1, round(plain.width * share)), max(1, round(plain.height * share)))
+            pixels = _TURNS.get(turn, np.asarray)(_scaled(plain, to, (0, 0, *plain.size)))
+        return np.ascontiguousarray(pixels), size[::-1] if turn in (5, 6, 7, 8) else size
+    except _UnreadableError as error:
+        raise DataError(
+            f"The picture can't be used ({error}): give a whole PNG, JPEG, WebP, GIF, BMP or TIFF of up to "
+            f"{MAX_GIVEN_BYTES >> 20} MB and {MAX_PIXELS // 1_000_000} million pixels."
+        ) from error
+
+
 def decode_all(
     read: Callable[[int], bytes], pixels: np.ndarray, fit: str = "crop", progress: Progress | None = None
 ) -> dict[int, str]:
     """Decode picture `i`, whose bytes are `read(i)`, into `pixels[i]`; uint8 [N, S, S, C] is filled in place.
+
+    Returns:
+        Why each picture that could not be decoded was not: index to short reason.
+    """
+    size, channels = pixels.shape[1], pixels.shape[3]
+
+    def one(i: int) -> None:
+        pixels[i] = decode(read(i), size, channels, fit)
+
+    return each_readable(one, len(pixels), progress)
+
+
+def each_readable(work: Callable[[int], None], count: int, progress: Progress | None = None) -> dict[int, str]:
+    """Do `work(i)`, which decodes picture i, for every i below `count`.
 
     Small pictures are decoded in this thread and larger ones, where Pillow spends its time outside the interpreter's
     lock, in a few.
@@ -324,7 +406,6 @@ def decode_all(
     Returns:
         Why each picture that could not be decoded was not: index to short reason.
     """
-    count, size, channels = len(pixels), pixels.shape[1], pixels.shape[3]
     bad: dict[int, str] = {}
     stop = threading.Event()
     tell = throttled(progress)
@@ -334,7 +415,7 @@ def decode_all(
             if stop.is_set():
                 break
             try:
-                pixels[i] = decode(read(i), size, channels, fit)
+                work(i)
             except _UnreadableError as error:
                 bad[i] = str(error)
         return last - first
@@ -401,6 +482,15 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # EXIF orientation ->
     6: lambda a: np.rot90(a, -1),
     7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
     8: lambda a: np.rot90(a),
+}
+_UPRIGHT: dict[int, Image.Transpose] = {  # the same for a whole picture
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
 
 
@@ -636,6 +726,8 @@ class _Source:
         self.classes: tuple[str, ...] = ()
         self.others: list[tuple[str, str]] = []  # files that are no pictures by their name
         self.notes: list[str] = []
+        self.found: list[tuple[str, Path | zipfile.ZipInfo, int]] = []  # all pictures, before any plan
+        self.planned: list[str] = []  # what the plan for one set has to say, among the notes
 
     def __enter__(self) -> _Source:
         return self
@@ -663,6 +755,7 @@ class _Source:
     def arrange(self, found: list[tuple[str, Path | zipfile.ZipInfo, int]]) -> None:
         """Decide on classes from the folders that the pictures lie in."""
         plan = _plan([name for name, _, _ in found])
+        self.found, self.planned = found, plan.notes
         self.layout, self.classes = ("class folders" if plan.classes else "flat"), tuple(map(_clean, plan.classes))
         self.notes += plan.notes
         chosen = [_Entry(found[i][0], label, found[i][1], found[i][2]) for i, label in plan.labels.items()]
@@ -920,19 +1013,8 @@ class _Plan(NamedTuple):
 
 def _plan(names: list[str]) -> _Plan:
     """Classes from paths: wrappers stripped, one of several splits chosen, folders taken for classes."""
-    paths = {i: tuple(part for part in name.split("/") if part not in ("", ".")) for i, name in enumerate(names)}
     notes: list[str] = []
-    paths = _unwrapped(paths)
-    tops = {path[0] for path in paths.values()}
-    train = sorted(top for top in tops if top.lower() in ("train", "training"))
-    nested = all(len(path) > 1 for path in paths.values())
-    if nested and len(tops) > 1 and len(train) == 1 and {top.lower() for top in tops} <= _SPLITS:
-        chosen = {i: path for i, path in paths.items() if path[0] == train[0]}
-        notes.append(
-            f"Of the splits {_joined(sorted(map(_clean, tops)))} only '{train[0]}' is used "
-            f"({len(chosen):,} of {len(paths):,} pictures)."
-        )
-        paths = _unwrapped(chosen)
+    paths = _one_split(names, notes)
     loose = [i for i, path in paths.items() if len(path) == 1]
     classes = tuple(sorted({path[0] for path in paths.values() if len(path) > 1}))
     if classes and len(classes) > MAX_CLASSES:
@@ -949,6 +1031,23 @@ def _plan(names: list[str]) -> _Plan:
         return _Plan(dict.fromkeys(paths), (), notes)
     number = {name: k for k, name in enumerate(classes)}
     return _Plan({i: number[path[0]] for i, path in paths.items()}, classes, notes)
+
+
+def _one_split(names: list[str], notes: list[str]) -> dict[int, tuple[str, ...]]:
+    """The parts of each path without wrappers; of several splits only those in `train`, which `notes` then says."""
+    paths = {i: tuple(part for part in name.split("/") if part not in ("", ".")) for i, name in enumerate(names)}
+    paths = _unwrapped(paths)
+    tops = {path[0] for path in paths.values()}
+    train = sorted(top for top in tops if top.lower() in ("train", "training"))
+    nested = all(len(path) > 1 for path in paths.values())
+    if not (nested and len(tops) > 1 and len(train) == 1 and {top.lower() for top in tops} <= _SPLITS):
+        return paths
+    chosen = {i: path for i, path in paths.items() if path[0] == train[0]}
+    notes.append(
+        f"Of the splits {_joined(sorted(map(_clean, tops)))} only '{train[0]}' is used "
+        f"({len(chosen):,} of {len(paths):,} pictures)."
+    )
+    return _unwrapped(chosen)
 
 
 def _unwrapped(paths: dict[int, tuple[str, ...]]) -> dict[int, tuple[str, ...]]:

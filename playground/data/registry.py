@@ -8,9 +8,9 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from playground.errors import UsageError, suggestion
+from playground.errors import UsageError, suggestion, unknown
 
 if TYPE_CHECKING:
     from playground.data.base import ImageStore
@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What the app says of a data set before opening it. `kind`: "drawn" by code or "download" on first use."""
+    """What the app says of a data set before opening it. `kind`: "drawn" by code or "download" on first use.
+
+    A set for translation names its two `sides`; `paired` says whether their pictures belong together one by one.
+    """
 
     name: str
     title: str
@@ -29,9 +32,12 @@ class DataSpec:
     default_size: int
     labelled: bool = True
     module: str = ""
+    sides: tuple[str, ...] = ()  # what A and B show, of a two-sided set
+    paired: bool = False
 
 
 _SIZES = (16, 32, 64, 128)
+_FACES = (32, 64, 128)
 
 DATASETS: dict[str, DataSpec] = {
     spec.name: spec
@@ -42,6 +48,10 @@ DATASETS: dict[str, DataSpec] = {
         DataSpec("fashion-mnist", "Fashion-MNIST", "download", "60,000 small pictures of clothes, downloaded on first use (30 MB).", "MIT", _SIZES, 32),
         DataSpec("cifar10", "CIFAR-10", "download", "50,000 colour photos in ten classes, downloaded on first use (170 MB).", "research use", _SIZES, 32),
         DataSpec("celeba", "CelebA", "download", "200,000 photos of celebrities, downloaded on first use (1.4 GB).", "research use", (32, 64, 128), 64, labelled=False),
+        DataSpec("faces-edges", "Faces from line drawings", "drawn", "A line drawing and the cartoon face it belongs to.", "CC0", _FACES, 64, False, "pairs", ("line drawing", "face"), True),
+        DataSpec("faces-labels", "Faces from label maps", "drawn", "A map that says what is where (skin, hair, eyes, ...) and the cartoon face it belongs to.", "CC0", _FACES, 64, False, "pairs", ("label map", "face"), True),
+        DataSpec("faces-segmentation", "Label maps of faces", "drawn", "A cartoon face and the map that says what is where in it.", "CC0", _FACES, 64, False, "pairs", ("face", "label map"), True),
+        DataSpec("faces-styles", "Faces in two styles", "drawn", "Cartoon faces in flat colours, and other people in pen and wash: no two belong together.", "CC0", _FACES, 64, False, "pairs", ("flat", "ink")),
     )
 }  # fmt: skip
 
@@ -88,6 +98,9 @@ def open_data(
     data_dir: str | Path | None = None,
     device: str = "cpu",
     progress: Callable[[int, int], None] | None = None,
+    sides: str | None = None,
+    pair_input: str = "left",
+    edges: str = "drawing",
 ) -> ImageStore:
     """Decode a data set into memory.
 
@@ -96,21 +109,30 @@ def open_data(
         size: side in pixels; None or 0 takes the data set's own default.
         seed: which endless data set is drawn; pictures on disk don't depend on it.
         fit: "crop", "pad" or "stretch": how a picture that is not square becomes square.
-        max_images: at most this many pictures; 0 takes all.
+        max_images: at most this many pictures (of a two-sided set: pairs, or pictures a side); 0 takes all.
         data_dir: where downloads are kept; default `~/.cache/gan-playground`.
         progress: called now and then with (done, total).
+        sides: what the method learns from: None takes the data as it is, "paired" and "unpaired" make a `PairStore` of
+            it (`pairs.load_pairs`); where "paired" finds a single set, the input of every picture is its own edges.
+        pair_input: "left" or "right": which half of pairs side by side, or which of two folders, is the input.
+        edges: the detector that makes inputs of single pictures, a name in `edges.DETECTORS`.
 
     Raises:
-        UsageError: unknown name or missing path, or a size that a drawn data set doesn't have.
+        UsageError: unknown name or missing path, a size that a drawn data set doesn't have, or a data set without the
+            sides that are asked for.
         DataError: nothing usable in it, or it can't be downloaded.
     """
     check_data(data)
     size = size or None
+    if sides is not None:
+        return _two_sided(data, sides, size, seed, fit, max_images, data_dir, device, progress, pair_input, edges)
     if isinstance(data, str) and known(data):
         spec = DATASETS[data]
         if spec.kind == "drawn":
             module = importlib.import_module(f"playground.data.{spec.module}")
-            extra = {"count": max_images} if max_images else {}
+            extra: dict[str, Any] = {"count": max_images} if max_images else {}
+            if spec.sides:
+                return module.load(data, size or spec.default_size, seed=seed, device=device, **extra)
             return module.load(size or spec.default_size, seed=seed, device=device, **extra)
         from playground.data.downloads import load_torchvision
 
@@ -121,3 +143,47 @@ def open_data(
     from playground.data.images import load_images
 
     return load_images(data, size=size, fit=fit, max_images=max_images or None, device=device, progress=progress)
+
+
+def _two_sided(
+    data: str | Sequence[str],
+    sides: str,
+    size: int | None,
+    seed: int,
+    fit: str,
+    max_images: int,
+    data_dir: str | Path | None,
+    device: str,
+    progress: Callable[[int, int], None] | None,
+    pair_input: str,
+    edges: str,
+) -> ImageStore:
+    """The `PairStore` that `sides` asks for, out of any data."""
+    from playground.data import pairs
+
+    if sides not in pairs.WANTED:
+        raise unknown("sides", sides, pairs.WANTED)
+    if not (isinstance(data, str) and known(data)):
+        return pairs.load_pairs(
+            data, sides, size=size, fit=fit, max_images=max_images or None, pair_input=pair_input, edges=edges,
+            device=device, progress=progress,
+        )  # fmt: skip
+    spec = DATASETS[data]
+    if spec.sides and (spec.paired or sides == "unpaired"):
+        extra: dict[str, Any] = {"count": max_images} if max_images else {}
+        together = sides == "paired"
+        return pairs.load(data, size or spec.default_size, seed=seed, device=device, paired=together, **extra)
+    if sides == "unpaired" or spec.sides:
+        fitting = [name for name, s in DATASETS.items() if s.sides and (s.paired or sides == "unpaired")]
+        wanted = "pairs of pictures that belong together" if sides == "paired" else "two sets of pictures"
+        has = "two sets whose pictures don't belong together" if spec.sides else "one set of pictures"
+        raise UsageError(
+            f"This method learns from {wanted}, but '{data}' is {has}: choose {', '.join(fitting[:-1])} or "
+            f"{fitting[-1]}, or give two folders called A and B inside one folder or zip."
+        )
+    if edges not in pairs.DETECTORS:  # before anything is downloaded
+        raise unknown("edge detector", edges, pairs.DETECTORS)
+    store = open_data(
+        data, size=size, seed=seed, fit=fit, max_images=max_images, data_dir=data_dir, device=device, progress=progress
+    )
+    return pairs.edge_pairs(store, edges)

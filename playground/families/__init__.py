@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FAMILIES: dict[str, str] = {
     "adversarial": "playground.families.adversarial:Adversarial",
+    "paired": "playground.families.paired:Paired",
+    "unpaired": "playground.families.unpaired:Unpaired",
     "supervised": "playground.families.supervised:Supervised",
 }
 

@@ -17,7 +17,7 @@ from playground import objectives, penalties, stabilisers, terms
 from playground.conditions import Codes, LabelInput, LabelMaps, Projection, row_labels
 from playground.data.base import Batch, DataInfo
 from playground.errors import UsageError
-from playground.families.base import Family, GridPlan, Phase, Terms
+from playground.families.base import Family, GridPlan, Phase, Terms, check_one_sided
 from playground.knobs import Settings
 from playground.networks import build_generator, build_trunk, layers
 from playground.networks.autoencoder import build_autoencoder
@@ -498,6 +498,7 @@ def check_together(settings: Settings, info: DataInfo) -> None:
     """Raise UsageError, with one sentence, for settings that don't go together or don't suit the data."""
     s = settings
     objective = objectives.OBJECTIVES[s.objective]
+    check_one_sided(info)
     if (s.condition != "none" or s.auxiliary > 0) and len(info.classes) < 2:
         raise UsageError(
             f"This preset needs labelled pictures and '{info.name}' has none: sort them into one folder a class, "

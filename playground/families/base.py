@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from playground.data.base import Batch, DataInfo
+from playground.errors import UsageError
 from playground.knobs import Settings
 
 Terms = dict[str, Tensor]
@@ -51,7 +52,7 @@ class Family(ABC):
     averaged: ClassVar[tuple[str, ...]] = ("G",)
     #: the knob that holds a player's learning rate, where it is not the generator's
     learning_rates: ClassVar[dict[str, str]] = {"D": "learning_rate_d"}
-    #: what a trained model of it is: "generator" or "classifier"
+    #: what a trained model of it is: "generator", "classifier" or "translator"
     kind: ClassVar[str] = "generator"
     #: whether its networks are known to learn as well with bfloat16 inside
     robust: ClassVar[bool] = False
@@ -84,6 +85,10 @@ class Family(ABC):
         """The share of the pictures that is kept from training to test on; 0 for games, which are won on new fakes."""
         return 0.0
 
+    def diversity(self, images: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Of the grid's pictures, (drawn ones, real ones to compare their variety with); None: real ones at random."""
+        return None
+
     def facts(self) -> dict[str, Any]:
         """What a saved model states beyond its settings and data; plain JSON types."""
         return {}
@@ -115,3 +120,12 @@ class Family(ABC):
     def describe(cls, settings: Settings, info: DataInfo) -> list[tuple[str, list[Any]]]:
         """[(title, layer rows)] of the networks these settings build."""
         raise NotImplementedError
+
+
+def check_one_sided(info: DataInfo) -> None:
+    """Raise UsageError for a two-sided data set, of which a method that does not translate would know one side only."""
+    if info.sides:
+        raise UsageError(
+            f"'{info.name}' has two sides, for translation from one to the other: choose pix2pix or cyclegan, or a "
+            "data set such as 'faces'."
+        )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from playground import stabilisers, terms
 from playground.data.base import Batch, DataInfo
 from playground.errors import UsageError
-from playground.families.base import Family, GridPlan, Phase, Terms
+from playground.families.base import Family, GridPlan, Phase, Terms, check_one_sided
 from playground.knobs import Settings
 from playground.networks.classifier import ClassifierBody
 from playground.networks.describe import describe as describe_network
@@ -278,6 +278,7 @@ _CHANGES = {
 
 def check_together(settings: Settings, info: DataInfo) -> None:
     """Raise UsageError, with one sentence, where there is nothing to learn or nothing to test on."""
+    check_one_sided(info)
     if settings.attribute_loss > 0 and not info.attributes:
         raise UsageError(
             f"This preset needs pictures with known attributes and '{info.name}' has none: use 'faces' or 'shapes', or "

@@ -45,9 +45,9 @@ Noise = str | bool | Tensor
 def channels_at(side: int, width: int) -> int:
     """Channels of the maps of `side` × `side` places; independent of the size of the picture.
 
-    At width 32: 128 at 4×4, 96 at 8×8, 64 at 16×16, 32 at 32×32 and 64×64, and 16 from 128×128 on. Coarse maps hold most of the
-    parameters and cost little. Multiples of 16 at width 32 and its multiples: a CPU's vectors are that long, and 24
-    channels take longer than 32.
+    At width 32: 128 at 4×4, 96 at 8×8, 64 at 16×16, 32 at 32×32 and 64×64, and 16 from 128×128 on. Coarse maps hold
+    most of the parameters and cost little. Multiples of 16 at width 32 and its multiples: a CPU's vectors are that
+    long, and 24 channels take longer than 32.
     """
     share = {4: 4.0, 8: 3.0, 16: 2.0, 32: 1.0, 64: 1.0}.get(side, 0.5 if side > 64 else 4.0)
     return max(4, round(width * share))

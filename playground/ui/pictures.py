@@ -29,6 +29,7 @@ from playground.runs import disk_errors
 if TYPE_CHECKING:
     from playground.data.base import DataInfo
     from playground.data.images import Understood
+    from playground.data.pairs import UnderstoodPairs
 
 THUMBNAILS = 25
 _UNUSED_DAYS = 30
@@ -157,6 +158,9 @@ def built_in_preview(name: str, size: int, count: int = THUMBNAILS, columns: int
     size = size if size in spec.sizes else max(spec.default_size, 64)
     with torch.no_grad():
         pictures = open_data(name, size=size, max_images=max(count, 2)).preview(count)
+    if spec.sides:  # A beside B: fewer, and as many columns as make the sheet square
+        count, columns = 18, 3
+        pictures = pictures[:count]
     scale = max(1, 96 // size)
     pictures = pictures.repeat(scale, axis=1).repeat(scale, axis=2)
     return _jpeg(grid(pictures, columns=columns, padding=0))
@@ -178,14 +182,25 @@ def understand(path: str, size: int = 0) -> Understood:
     return inspect_images(path, size=size or None)
 
 
-def facts_of(data: str, size: int = 0) -> DataInfo:
-    """What an estimate needs to know of a data set's name or an upload's path, without decoding it.
+@lru_cache(maxsize=32)
+def understand_pairs(path: str, sides: str, size: int = 0, pair_input: str = "left") -> UnderstoodPairs:
+    """`inspect_pairs` of an upload, remembered."""
+    from playground.data.pairs import inspect_pairs
+
+    return inspect_pairs(path, sides, size=size or None, pair_input=pair_input)
+
+
+def facts_of(data: str, size: int = 0, sides: str = "", pair_input: str = "left") -> DataInfo:
+    """What an estimate needs to know of a data set's name or an upload's path, without decoding it; `sides` is what
+    the method learns from ("paired", "unpaired" or "").
 
     Raises:
         UsageError, DataError: as `open_data` would.
     """
     from playground.data.base import DataInfo
 
+    if data not in DATASETS and sides:
+        return understand_pairs(data, sides, size, pair_input).info
     if data not in DATASETS:
         found = understand(data, size)
         return DataInfo(name="", channels=found.channels, size=found.size, count=found.count, classes=found.classes)
@@ -193,7 +208,7 @@ def facts_of(data: str, size: int = 0) -> DataInfo:
     if spec.kind == "drawn":
         from playground.data.registry import open_data
 
-        return open_data(data, size=size or None).info
+        return open_data(data, size=size or None, sides=sides or None).info
     # Not here yet: what matters to time is known from its name, and its count only roughly matters to memory.
     classes = tuple(map(str, range(10))) if spec.labelled else ()
     return DataInfo(
@@ -205,6 +220,8 @@ def describe_built_in(name: str, size: int = 0) -> str:
     """HTML: what a registered data set is, and thumbnails where it can be drawn at once."""
     spec = spec_of(name)
     classes = "with classes" if spec.labelled else "without classes"
+    if spec.sides:
+        classes = f"{spec.sides[0]} → {spec.sides[1]}, {'pairs' if spec.paired else 'no pairs'}"
     sizes = ", ".join(map(str, spec.sizes))
     words = (
         f"<p>{html.escape(spec.help)}</p><p class='pg-fine'>{sizes} px · {classes} · {html.escape(spec.licence)}</p>"
@@ -213,7 +230,7 @@ def describe_built_in(name: str, size: int = 0) -> str:
         return f"<div class='pg-preview'>{words}</div>"
     picture = (
         f"<div class='pg-sheet'><img src='data/{spec.name}/preview.jpg?size={int(size)}' width='480' height='480' "
-        f"alt='{THUMBNAILS} pictures of {html.escape(spec.title)}' loading='lazy'></div>"
+        f"alt='Pictures of {html.escape(spec.title)}' loading='lazy'></div>"
     )
     return f"<div class='pg-preview'>{words}{picture}</div>"
 
@@ -230,6 +247,20 @@ def describe_upload(title: str, understood: Understood) -> str:
     head = f"<p><strong>{html.escape(title)}</strong>: {html.escape(first)}</p>"
     label = f"{len(understood.thumbnails)} of the uploaded pictures"
     sheet = f"<div class='pg-tiles' role='img' aria-label='{label}'>{tiles}</div>"
+    return f"<div class='pg-preview understood'>{head}{lines}{sheet}</div>"
+
+
+def describe_pairs(title: str, understood: UnderstoodPairs) -> str:
+    """HTML: what was understood of two-sided pictures, in sentences and thumbnails, A beside B."""
+    tiles = "".join(
+        f"<img src='data:image/jpeg;base64,{base64.b64encode(_jpeg(side)).decode()}' alt=''>"
+        for pair in understood.thumbnails[:6]
+        for side in pair
+    )
+    first, *rest = understood.sentences() or ("",)
+    lines = "".join(f"<p>{html.escape(line)}</p>" for line in rest)
+    head = f"<p><strong>{html.escape(title)}</strong>: {html.escape(first)}</p>"
+    sheet = f"<div class='pg-tiles pairs' role='img' aria-label='Uploaded pictures, input beside target'>{tiles}</div>"
     return f"<div class='pg-preview understood'>{head}{lines}{sheet}</div>"
 
 

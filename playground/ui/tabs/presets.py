@@ -120,6 +120,44 @@ def reading_formula(values: Settings) -> str:
     return _equation("C", terms[0], terms[1:]) + "\n\n" + "\n".join(f"- {note}" for note in notes)
 
 
+def translation_formula(values: Settings) -> str:
+    """Markdown with the losses of a translator and its discriminator."""
+    from playground.objectives import find_objective
+
+    objective = find_objective(values.objective)
+
+    def weighted(knob: str, formula: str) -> str:
+        weight = "" if values[knob] == 1 else rf"{controls.show(values[knob])}\,"
+        return weight + formula
+
+    terms, notes = [], [r"$x$ is the input, $y$ what it should become, $G(x)$ what G makes of it."]
+    if values.cycle:
+        terms.append(weighted("cycle", r"\mathbb{E}\,\lVert G_{BA}(G_{AB}(a)) - a\rVert_1"))
+        notes = [
+            "$a$ and $b$ are pictures of the two sides; they don't belong together. The losses of the way back, from B "
+            "to A, are the same with $a$ and $b$ exchanged.",
+        ]
+        if values.identity:
+            terms.append(weighted("identity", r"\mathbb{E}\,\lVert G_{AB}(b) - b\rVert_1"))
+    elif values.reconstruction:
+        terms.append(weighted("reconstruction", r"\mathbb{E}\,\lVert y - G(x)\rVert_1"))
+        notes.append(r"Where $y$ is a label map, $\lVert\cdot\rVert_1$ stands for the cross-entropy of its labels.")
+    if values.feature_matching:
+        terms.append(
+            weighted("feature_matching", r"\mathbb{E}\,\lVert\phi(x, y) - \phi(x, G(x))\rVert_1")
+        )
+        notes.append(r"$\phi$ are the maps inside D, of all its layers.")
+    if not values.validity:
+        return _equation("G", terms[0], terms[1:]) + "\n\n" + "\n".join(f"- {note}" for note in notes)
+    weight = "" if values.validity == 1 else rf"{controls.show(values.validity)}\,"
+    judged = _equation("D", objective.formula_d, [])
+    drawn = _equation("G", weight + objective.formula_g, terms)
+    fake = "G_{AB}(a)" if values.cycle else "G(x)"
+    notes.append(rf"$D$ scores overlapping patches of {values.patch} pixels; $G(z)$ in its losses is ${fake}$ here.")
+    notes += _objective_notes(values)
+    return f"{judged}\n\n{drawn}\n\n" + "\n".join(f"- {note}" for note in notes)
+
+
 def _objective_notes(values: Settings) -> list[str]:
     """What the symbols of the objective's formula stand for, and which of its forms the preset takes."""
     from playground.objectives import find_divergence
@@ -173,14 +211,12 @@ def advice(name: str) -> str:
 @lru_cache(maxsize=64)
 def sketches(name: str) -> str:
     """HTML: a drawing of each network of a preset, at 32 pixels in colour with ten classes where labels are needed."""
-    from playground.data.base import DataInfo
+    from playground.estimate import example_info
     from playground.families import describe
     from playground.networks.describe import sketch_svg
 
     method = find_method(name)
-    classes = tuple(str(digit) for digit in range(10)) if method.needs_labels else ()
-    attributes = tuple(f"attribute {i}" for i in range(10)) if method.needs_attributes else ()
-    info = DataInfo(name="example", channels=3, size=32, count=1000, classes=classes, attributes=attributes)
+    info = example_info(name)
     drawings = [sketch_svg(rows, title) for title, rows in describe(method.family, method_settings(name), info)]
     return "".join(f"<figure class='pg-sketch'>{drawing}</figure>" for drawing in drawings)
 
@@ -188,7 +224,8 @@ def sketches(name: str) -> str:
 def page(name: str) -> list[Any]:
     """The values of (head, formula, networks, advice)."""
     values = method_settings(name)
-    formula = formulas(values) if find_method(name).kind == "generator" else reading_formula(values)
+    write = {"generator": formulas, "classifier": reading_formula, "translator": translation_formula}
+    formula = write[find_method(name).kind](values)
     drawn = f"<h3>The networks</h3><p class='pg-fine'>For 32 × 32 colour pictures.</p>{sketches(name)}"
     networks = f"<div class='pg-sketches'>{drawn}</div>"
     return [head(name), formula, networks, advice(name)]
@@ -226,4 +263,7 @@ def build(train: TrainTab, tabs: gr.Tabs, tab: gr.Tab) -> None:
     ).success(None, None, None, js="() => window.scrollTo({top: 0})")
 
 
-_ORDER = ("The originals", "Other objectives", "Keeping D in check", "Told what to draw", "Readers of pictures")
+_ORDER = (
+    "The originals", "Other objectives", "Keeping D in check", "Told what to draw", "From picture to picture",
+    "Readers of pictures",
+)  # fmt: skip

@@ -19,7 +19,15 @@ from playground.runs import list_runs, read_config
 from playground.session import Session
 from playground.ui import controls
 from playground.ui.context import House, log, plain_html, spoken
-from playground.ui.pictures import describe_built_in, describe_problem, describe_upload, facts_of, understand
+from playground.ui.pictures import (
+    describe_built_in,
+    describe_pairs,
+    describe_problem,
+    describe_upload,
+    facts_of,
+    understand,
+    understand_pairs,
+)
 
 OWN = "own pictures"
 FRESH = ""
@@ -70,6 +78,8 @@ def section_of(method: Method) -> str:
     knobs = method.knobs
     if method.kind == "classifier":
         return "Readers of pictures"
+    if method.kind == "translator":
+        return "From picture to picture"
     if method.needs_labels or knobs.get("code_categories"):
         return "Told what to draw"
     if any(
@@ -92,9 +102,36 @@ def preset_choices() -> list[tuple[str, str]]:
 
 def needed(method: Method) -> str:
     """What a preset asks of its pictures; "" for nothing."""
+    if method.sides == "paired":
+        return (
+            "pairs: pictures that show both sides next to each other, or two folders A and B with files of the same "
+            "names; other pictures are paired with their own edges"
+        )
+    if method.sides == "unpaired":
+        return "two sets of pictures: a folder or zip with the folders A and B (or trainA and trainB)"
     if method.needs_attributes:
         return "pictures with known attributes: the data sets drawn by code"
     return "pictures in class folders, or a data set with classes" if method.needs_labels else ""
+
+
+def fitting_data(preset: str) -> list[tuple[str, str]]:
+    """(title, name) of the data sets that a preset can learn from, the most fitting first, and one's own pictures."""
+    method = find_method(preset)
+    fitting = [
+        spec
+        for spec in DATASETS.values()
+        if (not spec.sides if method.sides != "unpaired" else spec.sides)
+        or (method.sides == "paired" and spec.paired)
+    ]
+    if method.sides == "paired":
+        wanted = {"spade": "label map", "unet": "line drawing"}.get(method.knobs.get("translator", ""), "")
+        wanted = "face" if not method.knobs.get("validity", 1.0) else wanted  # a segmentation
+        fitting.sort(key=lambda spec: (not spec.paired, not spec.sides or spec.sides[0] != wanted))
+        if wanted == "label map":
+            fitting = [spec for spec in fitting if spec.sides and spec.sides[0] == wanted]
+    if method.sides == "unpaired":
+        fitting.sort(key=lambda spec: spec.paired)
+    return [*((spec.title, spec.name) for spec in fitting), ("Your pictures", OWN)]
 
 
 def about_preset(name: str) -> str:
@@ -131,9 +168,8 @@ def build(house: House, shown: gr.Tab) -> TrainTab:
                 about = plain_html(about_preset("dcgan"))
                 read_more = gr.Button("Read more in the guide", size="sm", variant="secondary", elem_classes="pg-quiet")
             with _section("Pictures"):
-                choices = [(spec.title, name) for name, spec in DATASETS.items()]
                 data = gr.Radio(
-                    [*choices, ("Your pictures", OWN)],
+                    fitting_data("dcgan"),
                     value="faces",
                     label="Data set",
                     elem_id="train-data",
@@ -199,24 +235,33 @@ def _wire(house: House, tab: TrainTab, name: gr.Textbox, start: gr.Button, shown
     tab.preset.input(spoken(fill_preset), tab.preset, tab.form, queue=False, **quiet)
     _wire_marks(tab.knobs)
 
-    def choose_data(data: str, size: int, request: gr.Request) -> str:
-        return preview_of(house, data, size, house.owner(request))
+    def choose_data(data: str, size: int, preset: str, request: gr.Request) -> str:
+        return preview_of(house, data, size, house.owner(request), preset)
 
-    choice = [tab.data, tab.knobs["size"]]
-    gr.on([component.input for component in choice], spoken(choose_data), choice, tab.preview, **quiet)
+    def offer_data(preset: str, data: str, size: int, request: gr.Request) -> tuple[Any, str]:
+        choices = fitting_data(preset)
+        kept = data if data in [name for _, name in choices] else choices[0][1]
+        return gr.Radio(choices=choices, value=kept), preview_of(house, kept, size, house.owner(request), preset)
 
-    def receive(files: list[str] | None, size: int, request: gr.Request) -> tuple[Any, Any]:
+    # by whatever way the preset changed: the list, the guide, a cure or an earlier run
+    tab.preset.change(
+        spoken(offer_data), [tab.preset, tab.data, tab.knobs["size"]], [tab.data, tab.preview], queue=False, **quiet
+    )
+    choice = [tab.data, tab.knobs["size"], tab.preset]
+    gr.on([component.input for component in choice[:2]], spoken(choose_data), choice, tab.preview, **quiet)
+
+    def receive(files: list[str] | None, size: int, preset: str, request: gr.Request) -> tuple[Any, Any]:
         if not files:
             return gr.skip(), gr.skip()
         try:
             house.uploads.keep(house.visitor(request), files)
         except PlaygroundError as error:
             return OWN, describe_problem(str(error))
-        return OWN, preview_of(house, OWN, size, house.owner(request))
+        return OWN, preview_of(house, OWN, size, house.owner(request), preset)
 
     tab.files.upload(
         spoken(receive),
-        [tab.files, tab.knobs["size"]],
+        [tab.files, tab.knobs["size"], tab.preset],
         [tab.data, tab.preview],
         show_progress="minimal",
         show_progress_on=tab.preview,
@@ -314,12 +359,15 @@ def source_of(house: House, data: str, owner: str) -> tuple[str, str]:
     return str(upload.path), upload.title
 
 
-def preview_of(house: House, data: str, size: int, owner: str) -> str:
+def preview_of(house: House, data: str, size: int, owner: str, preset: str = "dcgan") -> str:
     """HTML of what was understood of a choice, before any training; problems are said in it."""
     if data != OWN:
         return describe_built_in(data, size or 0)
     try:
         path, title = source_of(house, data, owner)
+        sides = find_method(preset).sides
+        if sides:
+            return describe_pairs(title, understand_pairs(path, sides, size or 0))
         return describe_upload(title, understand(path, size or 0))
     except PlaygroundError as error:
         return describe_problem(str(error))
@@ -333,7 +381,8 @@ def estimated(house: House, preset: str, data: str, values: dict[str, Any], owne
 
     try:
         source, _ = source_of(house, data, owner)
-        facts = facts_of(source, values.get("size") or 0)
+        sides = find_method(preset).sides
+        facts = facts_of(source, values.get("size") or 0, sides, values.get("pair_input") or "left")
         sentence = estimate(preset, facts, controls.overrides(preset, values), house.manager.device).sentence
     except PlaygroundError as error:
         return f"<p class='pg-estimate problem'>{html.escape(str(error))}</p>"
@@ -390,6 +439,6 @@ def restore(house: House, owner: str) -> list[Any]:
     return [
         start_from,
         data,
-        preview_of(house, data, knobs.get("size", 0), owner),
+        preview_of(house, data, knobs.get("size", 0), owner, session.preset),
         *apply_changes(knobs, session.preset),
     ]

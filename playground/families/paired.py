@@ -1,0 +1,279 @@
+r"""The paired family: one generator from A to B, shown what it should have drawn; a discriminator may judge as well.
+
+    L_G = validity · L_adv(D(x, G(x))) + λ · ‖y − G(x)‖₁ + μ · Σ_i ‖D_i(x, y) − D_i(x, G(x))‖₁
+    L_D = the objective's, on the patches of (x, y) and (x, G(x))
+
+pix2pix (Isola et al. 2016, arXiv 1611.07004), with the feature matching and the scales of pix2pixHD (Wang et al. 2017,
+arXiv 1711.11585) as switches; SPADE (Park et al. 2019, arXiv 1903.07291); segmentation, where B is a label map, λ
+weighs the cross-entropy and there may be no D; and super-resolution (Ledig et al. 2016, arXiv 1609.04802), where A is B
+made smaller and D sees the result alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from playground import objectives, stabilisers, terms
+from playground.data.base import Batch, DataInfo, Side, label_numbers
+from playground.errors import UsageError
+from playground.families.base import Family, GridPlan, Phase, Terms
+from playground.families.sides import (
+    SideTranslator,
+    build_judge,
+    encode,
+    mirrored,
+    network_channels,
+    paint,
+    sheet,
+    sides_of,
+)
+from playground.knobs import Settings
+from playground.networks import layers
+from playground.networks.describe import describe as describe_network
+
+
+class Paired(Family):
+    """G: A -> B against the truth and, where `validity` is above 0, a discriminator of pairs."""
+
+    kind: ClassVar[str] = "translator"
+    directions: ClassVar[tuple[str, ...]] = ("AB",)
+
+    def __init__(self, settings: Settings, info: DataInfo):
+        super().__init__(settings, info)
+        check_together(settings, info)
+        self.objective = objectives.OBJECTIVES[settings.objective]
+        self.source, self.target = _sides(settings, info)
+        self.players = _networks(settings, info)
+        self._fake: Tensor | None = None  # with its graph, for G to answer for
+        self._scores: dict[str, Tensor] = {}
+        self._errors: dict[str, Tensor] = {}
+
+    def held_share(self) -> float:
+        return self.settings.held_out
+
+    def phases(self) -> tuple[Phase, ...]:
+        generator = Phase("generator", ("G",), self.generator_terms)
+        if "D" not in self.players:
+            return (generator,)
+        return (Phase("discriminator", ("D",), self.discriminator_terms, lambda: self.settings.critic_steps), generator)
+
+    # --- the game
+
+    def discriminator_terms(self, batch: Batch) -> Terms:
+        x, y = self._pair(batch)
+        fake = self.players["G"](x)
+        self._fake, self._seen = fake, (x, y)
+        real_says = self.players["D"](self._shown(x, y))
+        fake_says = self.players["D"](self._shown(x, fake.detach()))
+        self._scores = {"real": real_says.detach().flatten(), "fake": fake_says.detach().flatten()}
+        options = self._options()
+        if self.objective.soft_targets and self.settings.label_smoothing:
+            options["real_target"] = 1 - self.settings.label_smoothing
+        return {"adversarial": self.objective.discriminator(real_says, fake_says, **options)}
+
+    def generator_terms(self, batch: Batch) -> Terms:
+        s = self.settings
+        if self._fake is None:
+            self._seen = self._pair(batch)
+            self._fake = self.players["G"](self._seen[0])
+        fake, (x, y), self._fake = self._fake, self._seen, None
+        result: Terms = {}
+        if "D" in self.players:
+            judge = self.players["D"]
+            if s.feature_matching > 0:
+                of_fake = judge.features(self._shown(x, fake))
+                with torch.no_grad():
+                    of_real = judge.features(self._shown(x, y))
+                result["feature_matching"] = s.feature_matching * terms.feature_distance(
+                    [m for maps in of_real for m in maps[:-1]], [m for maps in of_fake for m in maps[:-1]]
+                )
+                says = judge.together([maps[-1] for maps in of_fake])
+            else:
+                says = judge(self._shown(x, fake))
+            real_says = None
+            if self.objective.relativistic:
+                with torch.no_grad():
+                    real_says = judge(self._shown(x, y))
+            result["adversarial"] = s.validity * self.objective.generator(says, real_says, **self._options())
+        if s.reconstruction > 0:
+            result["reconstruction"] = s.reconstruction * self._distance(fake, y)
+        with torch.no_grad():
+            self._errors = {"error_taught": _error(fake.detach(), y, self.target)}
+        return result
+
+    def _distance(self, fake: Tensor, y: Tensor) -> Tensor:
+        """‖y − G(x)‖₁ a value, in [0, 2]; the cross-entropy in nats a pixel where B is a label map."""
+        if self.target.labels:
+            return F.cross_entropy(fake.float(), label_numbers(y))
+        return (fake.float() - y).abs().mean()
+
+    def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        x, y = _given(self.settings, batch)
+        return tuple(mirrored((x, y), self.generator, together=True)) if self.settings.flip else (x, y)
+
+    def _shown(self, x: Tensor, y: Tensor) -> Tensor:
+        """What D sees of a pair: both stacked; a super-resolved picture alone."""
+        s = self.settings
+        y = y.softmax(1) if self.target.labels and y.shape[1] == len(self.target.labels) else encode(y, self.target)
+        shown = y if s.translator == "upscaler" else torch.cat([encode(x, self.source).to(y.dtype), y], 1)
+        if s.augment != "none":
+            shown = stabilisers.augment(shown, s.augment, self.generator)
+        return stabilisers.instance_noise(shown, s.instance_noise, self.generator) if s.instance_noise > 0 else shown
+
+    def _options(self) -> dict[str, Any]:
+        return {name: self.settings[name] for name in self.objective.options}
+
+    # --- what is seen of it
+
+    def grid_plan(self) -> GridPlan:
+        return GridPlan(3, 8 if self.info.size <= 64 else 5, ("input", "output", "target"))
+
+    def grid(self, players: dict[str, nn.Module], seed: int) -> Tensor:
+        """Of pictures held out: input, output and target, one row each."""
+        x, y = self._held_pairs(self.grid_plan().columns)
+        generator = players["G"]
+        layers.set_generator(generator, torch.Generator(x.device).manual_seed(seed))
+        rows = [paint(x, self.source), paint(generator(x), self.target), paint(y, self.target)]
+        return sheet(rows, self.info.size)
+
+    def diversity(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        n = self.grid_plan().columns
+        return images[n : 2 * n], images[2 * n : 3 * n]
+
+    def observations(self) -> dict[str, Tensor]:
+        """Scores, and the error on 16 held-out pairs: L1 a value, or the share of pixels with the wrong label."""
+        seen = dict(self._errors)
+        network = self.players["G"]
+        x, y = self._held_pairs(16, start=16 * self.step)
+        training = network.training
+        network.eval()
+        try:
+            with torch.no_grad():
+                seen["error_held_out"] = _error(network(x), y, self.target)
+        finally:
+            network.train(training)
+        if self._scores:
+            shown = (lambda s: s) if self.objective.critic else torch.sigmoid
+            for name, score in self._scores.items():
+                seen[f"score_{name}"] = shown(score.float()).mean()
+        return seen
+
+    def histograms(self) -> dict[str, Tensor]:
+        return dict(self._scores)
+
+    def _held_pairs(self, count: int, start: int = 0) -> tuple[Tensor, Tensor]:
+        if self.held is None:
+            raise UsageError("A translator is looked at on pictures held out: set held_out above 0.")
+        if self._test is None:
+            self._test = self.held()
+        at = (torch.arange(count) + start) % len(self._test.images)
+        part = Batch(self._test.images[at], targets=None if self._test.targets is None else self._test.targets[at])
+        return _given(self.settings, part)
+
+    _test: Batch | None = None
+
+    def singular_values(self) -> dict[str, Tensor]:
+        return layers.singular_values(self.players["D"]) if self.settings.spectral_norm and "D" in self.players else {}
+
+    def check_change(self, name: str, value: Any) -> None:
+        if name == "validity" and (value > 0) != (self.settings.validity > 0):
+            raise UsageError(
+                "A discriminator can't be added or taken away while a training runs: start a new run with validity "
+                f"{'set' if value > 0 else '0'}."
+            )
+
+    @classmethod
+    def sampling_networks(cls, settings: Settings, info: DataInfo) -> dict[str, nn.Module]:
+        check_together(settings, info)
+        return _networks(settings, info)
+
+    @classmethod
+    def describe(cls, settings: Settings, info: DataInfo) -> list[tuple[str, list[Any]]]:
+        check_together(settings, info)
+        source, target = _sides(settings, info)
+        found = []
+        for name, module in _networks(settings, info).items():
+            if name == "G":
+                x = torch.zeros(2, network_channels(source), source.size, source.size)
+                found.append(("Generator", describe_network(module.network, x)))
+            else:
+                x = torch.zeros(2, _judged_channels(settings, info), target.size, target.size)
+                found.append(("Discriminator", describe_network(module.judges[0], x)))
+        return found
+
+
+def _sides(settings: Settings, info: DataInfo) -> tuple[Side, Side]:
+    source, target = sides_of(info)
+    if settings.translator == "upscaler":
+        source = Side(target.name, target.channels, target.size // settings.upscale)
+    return source, target
+
+
+def _judged_channels(settings: Settings, info: DataInfo) -> int:
+    source, target = _sides(settings, info)
+    alone = settings.translator == "upscaler"
+    return network_channels(target) + (0 if alone else network_channels(source))
+
+
+def _networks(settings: Settings, info: DataInfo) -> dict[str, nn.Module]:
+    source, target = _sides(settings, info)
+    players: dict[str, nn.Module] = {}
+    if settings.validity > 0:
+        players["D"] = build_judge(settings, _judged_channels(settings, info), target.size)
+    scale = settings.upscale if settings.translator == "upscaler" else 1
+    players["G"] = SideTranslator(settings, source, target, scale)
+    return players
+
+
+def _given(settings: Settings, batch: Batch) -> tuple[Tensor, Tensor]:
+    """(x, y) of a batch: its two sides; for super-resolution the picture made smaller, and the picture."""
+    if settings.translator != "upscaler":
+        return batch.images, batch.targets
+    y = batch.images if batch.targets is None else batch.targets
+    return shrink(y, settings.upscale), y
+
+
+def shrink(y: Tensor, scale: int) -> Tensor:
+    """[N, C, H, W] -> [N, C, H / scale, W / scale] by antialiased bicubic reduction, the usual low resolution."""
+    size = (y.shape[2] // scale, y.shape[3] // scale)
+    return F.interpolate(y, size, mode="bicubic", antialias=True, align_corners=False).clamp(-1, 1)
+
+
+def _error(fake: Tensor, y: Tensor, target: Side) -> Tensor:
+    """Mean |y − G(x)| a value in [0, 2], or the share of pixels whose label is wrong."""
+    if target.labels:
+        return (fake.argmax(1) != label_numbers(y)).float().mean()
+    return (fake.float() - y).abs().mean()
+
+
+def check_together(settings: Settings, info: DataInfo) -> None:
+    """Raise UsageError, with one sentence, for data or settings that this family can't work with."""
+    s = settings
+    if s.translator == "upscaler":
+        side = sides_of(info)[1]
+        if side.labels:
+            raise UsageError(f"'{info.name}' ends in a label map, which can't be enlarged like a picture: use another.")
+        if s.size and side.size % s.upscale:
+            raise UsageError(
+                f"Pictures of {side.size} pixels can't be made {s.upscale} times smaller: set upscale to 2."
+            )
+    elif not (info.sides and info.paired):
+        raise UsageError(
+            f"This preset learns from pairs and '{info.name}' has none: use 'faces-edges' or 'faces-labels', pictures "
+            "that show both sides next to each other, or two folders A and B with files of the same names."
+        )
+    if s.translator == "spade" and not sides_of(info)[0].labels:
+        raise UsageError(f"SPADE starts from a label map and '{info.name}' has none: use 'faces-labels', or pix2pix.")
+    if s.held_out <= 0:
+        raise UsageError("A translator is looked at on pictures held out: set held_out above 0.")
+    if s.validity <= 0 and s.reconstruction <= 0:
+        raise UsageError("Nothing is left to learn: set validity or reconstruction above 0.")
+    objective = objectives.OBJECTIVES[s.objective]
+    if objective.energy:
+        raise UsageError("A patch discriminator gives scores, not energies: choose another objective than energy.")
+    if s.gradient_penalty or s.dragan or s.r1 or s.r2 or s.weight_clip or s.unroll_steps:
+        raise UsageError("Translators know no gradient penalties, clipping or unrolling: set them to 0.")
