@@ -450,7 +450,7 @@ def test_every_preset_has_its_page_and_fills_the_form(name) -> None:
     assert controls.overrides(name, dict(zip(KNOBS, values, strict=True))) == {}, "an untouched form changes nothing"
     top, formula, networks, below = page(name)
     method = METHODS[name]
-    players = "DG" if method.kind == "generator" else "C"
+    players = {"generator": "DG", "classifier": "C", "translator": "DG" if settings.validity else "G"}[method.kind]
     assert method.url in top and all(f"L_{player}" in formula for player in players) and formula.count("$") % 2 == 0
     assert "{value}" not in formula and formula.count("{") == formula.count("}")
     assert networks.count("<svg") >= len(players) and method.look_for[:20].split("'")[0] in below

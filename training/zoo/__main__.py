@@ -90,7 +90,7 @@ def _place(recipe: Recipe, flags: argparse.Namespace) -> str:
         UsageError: they are not registered and no flag names them, or nothing is there.
     """
     source = recipe.source
-    given = getattr(flags, source.flag, None) if source.flag else None
+    given = getattr(flags, source.flag.replace("-", "_"), None) if source.flag else None
     if given is None and not source.registered:
         if flags.install:
             return ""  # its measuring is left out
@@ -127,6 +127,7 @@ def _store(recipe: Recipe, place: str, flags: argparse.Namespace) -> Any:
     """The pictures, opened as training opens them."""
     from playground.data.registry import open_data
     from playground.devices import resolve_device
+    from playground.methods import data_options
 
     settings, device = recipe.settings, resolve_device(flags.device)
     if recipe.source.builder:
@@ -134,10 +135,7 @@ def _store(recipe: Recipe, place: str, flags: argparse.Namespace) -> Any:
 
         module, _, function = recipe.source.builder.partition(":")
         return getattr(importlib.import_module(module), function)(settings, place).to(device)
-    return open_data(
-        place, size=settings.size, seed=settings.seed, fit=settings.fit, max_images=settings.max_images,
-        data_dir=flags.data_dir, device=device,
-    )  # fmt: skip
+    return open_data(place, **data_options(recipe.preset, settings), data_dir=flags.data_dir, device=device)
 
 
 def _done(run: Path, recipe: Recipe) -> bool:
@@ -181,13 +179,15 @@ def _train(recipe: Recipe, place: str, store: Any, run: Path, flags: argparse.Na
 
 
 def _measured(recipe: Recipe, place: str, store: Any, run: Path, flags: argparse.Namespace) -> dict[str, Any]:
-    """What can be measured by itself: how right a classifier is."""
-    if recipe.kind != "classifier" or not place:
+    """What can be measured by itself: how right a classifier is, how near to its target a translator comes."""
+    if recipe.kind == "generator" or not place:
         return {}
     from playground.model import load_model
-    from training.zoo.measure import measure, unseen
+    from training.zoo.measure import measure, measure_translator, unseen, unseen_pairs
 
     model = load_model(run)
+    if recipe.kind == "translator":
+        return measure_translator(model, unseen_pairs(recipe, model, place))
     drawn = recipe.source.registered and not recipe.source.flag
     return measure(model, unseen(recipe.source.name, None if drawn else store or _store(recipe, place, flags), model))
 

@@ -71,7 +71,7 @@ def install(
         "metrics": dict(metrics or {}),
         "serves": list(recipe.serves),
     }
-    folder = model.save(shelf / recipe.name)
+    folder = model.save(shelf / recipe.name, half=recipe.kind == "translator")
     weights = (folder / "model.safetensors").read_bytes()
     if len(weights) > MAX_BYTES:
         (folder / "model.safetensors").unlink()

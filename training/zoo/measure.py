@@ -1,13 +1,18 @@
-"""What a shipped classifier gets right, on pictures that it was never taught."""
+"""How well shipped classifiers and translators do, on pictures that they were never taught."""
 
 from __future__ import annotations
+
+import importlib
 
 import torch
 from torch import Tensor
 
-from playground.data.base import Batch, ImageStore, split
+from playground.data.base import Batch, ImageStore, label_numbers, split
 from playground.families.supervised import Reading, binary_columns, scores
+from playground.metrics import pixels
+from playground.metrics.features import default_extractor
 from playground.model import Model
+from training.zoo.recipes import Recipe
 
 #: of the drawn faces that all readers of faces are measured on; no recipe trains on it
 UNSEEN_SEED = 9_000_001
@@ -54,3 +59,55 @@ def _columns(model: Model, reading: Reading, truth: Tensor) -> dict[str, float]:
         {"binary attributes, mean": sum(rates) / len(rates), "binary attributes, worst": min(rates)} if rates else {}
     )
     return summary | found if len(found) <= _NAMED else summary
+
+
+def unseen_pairs(recipe: Recipe, model: Model, place: str) -> Batch:
+    """Pairs that a translator was not taught: drawn anew where its data is drawn by code, else those its builder keeps
+    back."""
+    if recipe.source.builder:
+        module, _, function = recipe.source.builder.partition(":")
+        store = getattr(importlib.import_module(module), function)(model.settings, place, held=True)
+    else:
+        from playground.data.registry import open_data
+
+        size = model.info.size
+        store = open_data(recipe.source.name, size=size, seed=UNSEEN_SEED, max_images=UNSEEN // 8, sides="paired")
+    return store.take(torch.arange(len(store)))
+
+
+def measure_translator(model: Model, batch: Batch) -> dict[str, float | str]:
+    """{what: how near} over the pairs of `batch`, A to B: L1 a value in [0, 1], PSNR, SSIM and the distance of the
+    default extractor, beside that of the input left as it is where both sides are pictures; the mean
+    intersection-over-union where B is a label map."""
+    target = model.side("AB", output=True)
+    found: dict[str, float | str] = {"pictures": float(len(batch.images))}
+    if target.labels:
+        said = torch.cat([model.segment(part) for part in batch.images.split(32)])
+        return found | mean_iou(said, label_numbers(batch.targets), len(target.labels))
+    made = torch.cat([model.translate(part) for part in batch.images.split(32)])
+    extractor = default_extractor()
+    for name, pictures in (("", made), (" of the input as it is", batch.images)):
+        if pictures.shape != batch.targets.shape:
+            continue
+        found |= {
+            f"L1{name}": float(pixels.l1(pictures, batch.targets).mean() / 2),
+            f"PSNR{name}, dB": float(pixels.psnr(pictures, batch.targets).mean()),
+            f"SSIM{name}": float(pixels.ssim(pictures, batch.targets).mean()),
+            f"distance{name}, {extractor.name}": float(extractor.distance(pictures, batch.targets).mean()),
+        }
+    return {name: round(value, 4) for name, value in found.items()}
+
+
+def mean_iou(said: Tensor, truth: Tensor, labels: int) -> dict[str, float]:
+    """Intersection over union a label, over all pixels of all pictures; the mean is of the labels that occur.
+
+    Args:
+        said, truth: int64 [N, H, W].
+    """
+    counts = torch.bincount((truth * labels + said).flatten(), minlength=labels**2).view(labels, labels).double()
+    hit, union = counts.diag(), counts.sum(0) + counts.sum(1) - counts.diag()
+    there = counts.sum(1) > 0
+    return {
+        "mean IoU": round(float((hit[there] / union[there]).mean()), 4),
+        "pixels right": round(float(hit.sum() / counts.sum()), 4),
+    }

@@ -35,9 +35,19 @@ class Source:
 
 
 FACES = Source("faces", "cartoon faces drawn by this project's code", "CC0 (drawn by this project's code)", True)
+FACES_EDGES = Source("faces-edges", "cartoon faces and line drawings by this project's code", FACES.licence, True)
+FACES_LABELS = Source("faces-labels", "cartoon faces and label maps by this project's code", FACES.licence, True)
 MNIST = Source("mnist", "MNIST digits (LeCun, Cortes & Burges)", "CC BY-SA 3.0", True, "mnist")
 _NOTO = "Apache License 2.0: Noto Emoji, copyright Google LLC (github.com/googlefonts/noto-emoji), laid over white"
 EMOJI = Source("emoji-noto", "Noto Emoji by Google, laid over white", _NOTO, flag="emoji")
+_FX = "CC BY 4.0: FxEmojis, copyright Mozilla Foundation (github.com/mozilla/fxemoji), drawn over white"
+EMOJI_STYLES = Source(
+    "emoji-noto-fx",
+    "Noto Emoji by Google and FxEmojis by Mozilla, over white",
+    f"{_NOTO}; {_FX}",
+    flag="emoji-styles",
+    builder="training.zoo.stores:emoji_in_two_styles",
+)
 FACES_AND_EMOJI = Source(
     "faces+emoji-noto",
     "cartoon faces drawn by this project's code, and Noto Emoji by Google",
@@ -131,11 +141,10 @@ _add(
     "attribute-classifier",
     FACES,
     "Reads the same attributes as `faces-attributes`, for scoring alone: never steer with it, or nothing "
-    "independent is left to judge by. Another architecture, other faces (data seed 12) and other weights, so "
-    "that the two share few errors.",
+    "independent is left to judge by. A wider network, other faces (data seed 12) and other weights, so that the "
+    "two share few errors.",
     serves=("faces",),
-    size=64, steps=3_000, batch_size=64, learning_rate_d=0.006, max_images=24_000, seed=12, architecture="dcgan",
-    width=24,
+    size=64, steps=7_000, batch_size=64, learning_rate_d=0.006, max_images=32_000, seed=12, width=24, feature_dim=192,
 )  # fmt: skip
 _add(
     "digits-judge",
@@ -156,6 +165,34 @@ _add(
     "taught every factor that cartoon faces are drawn from (colours, clothes, backdrop, pose and all) and the kind of "
     "emoji.",
     size=64, steps=3_000, batch_size=64, learning_rate_d=0.008, width=20, auxiliary=0.3, seed=31,
+)  # fmt: skip
+_add(
+    "edges-to-faces",
+    "Line drawings to faces",
+    "pix2pix",
+    FACES_EDGES,
+    "Colours a line drawing of a face, 128 × 128: the translator behind the sketch pad.",
+    size=128, steps=9_000, batch_size=8, width=24, precision="bfloat16", reconstruction=15.0, feature_matching=10.0,
+    rate_decay="linear",
+    decay_from=0.5, ema_decay=0.995, held_out=0.02, max_images=24_576, seed=1,
+)  # fmt: skip
+_add(
+    "labels-to-faces",
+    "Label maps to faces",
+    "spade",
+    FACES_LABELS,
+    "Paints a face, 128 × 128, from a map that says what is where: skin, hair, eyes, glasses and so on.",
+    size=128, steps=5_000, batch_size=8, precision="bfloat16", rate_decay="linear", decay_from=0.5, ema_decay=0.995,
+    held_out=0.02, max_images=24_576, seed=1,
+)  # fmt: skip
+_add(
+    "emoji-noto-fx",
+    "Emoji in another hand",
+    "cyclegan",
+    EMOJI_STYLES,
+    "Redraws Noto emoji in the manner of Firefox OS and back, 64 × 64. It was never told which emoji belong together; "
+    "a tenth of those that both have was kept to measure with.",
+    size=64, steps=6_000, batch_size=4, width=24, precision="bfloat16", flip=True, patch=34, ema_decay=0.995, seed=1,
 )  # fmt: skip
 
 

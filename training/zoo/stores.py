@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from playground.data import faces
-from playground.data.base import Batch, DataInfo, DrawnStore, ImageStore
+from playground.data.base import Batch, DataInfo, DrawnStore, ImageStore, PairStore, Side
 from playground.data.images import load_images
 from playground.data.portrait import FACTORS, scaled
+from playground.errors import DataError
 from playground.knobs import Settings
 
 FACE_COUNT = 9_000
@@ -45,6 +46,38 @@ def faces_and_emoji(settings: Settings, folder: str | Path) -> ImageStore:
         torch.cat([drawn.labels, labels + len(drawn.info.classes)]),
         torch.cat([drawn.attributes, unknown]),
     )
+
+
+def emoji_in_two_styles(settings: Settings, folder: str | Path, held: bool = False) -> PairStore:
+    """Noto emoji (A) and FxEmojis (B) out of `folder`, which holds `emoji-noto` and `emoji-fx`.
+
+    Of the emoji that both have, every tenth by name is kept from either side, with all its variants, to measure with:
+    `held` gives these as pairs. What is taught is unpaired: of Noto the plain emoji, of which it has more.
+
+    Raises:
+        UsageError, DataError: the folders are not there or not usable.
+    """
+    roots = [Path(folder) / name for name in ("emoji-noto", "emoji-fx")]
+    noto, fx = ({p.relative_to(root): p for p in sorted(root.glob("*/*.png"))} for root in roots)
+    shared = sorted(set(noto) & set(fx))
+    apart = {name.stem.split("_")[1] for name in shared[::10]}
+
+    def kept(names: dict[Path, Path]) -> list[str]:
+        return [
+            str(p) for name, p in names.items() if (code := name.stem.split("_"))[1] not in apart and len(code) == 2
+        ]
+
+    if held:
+        chosen = [[str(side[name]) for name in shared[::10]] for side in (noto, fx)]
+    else:
+        chosen = [kept(side) for side in (noto, fx)]
+    if min(map(len, chosen)) < 2:
+        raise DataError("There must be emoji in the folders 'emoji-noto' and 'emoji-fx', one folder a class.")
+    a, b = (load_images(files, size=settings.size, grey=False, name="emoji") for files in chosen)
+    sides = (Side("Noto emoji", 3, settings.size), Side("FxEmojis", 3, settings.size))
+    count = len(a) if held else len(a) + len(b)
+    info = DataInfo("emoji-noto-fx", 3, settings.size, count, sides=sides, paired=held)
+    return PairStore(info, a.pixels, b.pixels)
 
 
 def _faces(count: int, size: int, seed: int) -> ImageStore:
