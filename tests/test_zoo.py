@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 
 import playground as pg
 from playground.data import faces
+from playground.data.base import label_numbers
 from playground.data.portrait import FACTORS
 from playground.errors import UsageError
 from playground.knobs import KNOBS
@@ -24,12 +26,12 @@ from playground.model import list_shipped, load_model
 from training.zoo import stores
 from training.zoo.__main__ import main
 from training.zoo.install import changed_knobs, install, manifest
-from training.zoo.measure import measure, unseen
+from training.zoo.measure import mean_iou, measure, measure_translator, unseen, unseen_pairs
 from training.zoo.recipes import EMOJI, FACES, FACES_AND_EMOJI, MNIST, RECIPES, Recipe, find_recipe
 
 PROMISED = {
     "faces-style", "digits-cgan", "emoji-style", "faces-attributes", "faces-attributes-judge", "digits-judge",
-    "features-v1",
+    "features-v1", "edges-to-faces", "labels-to-faces", "faces-segmentation", "faces-upscale", "emoji-noto-fx",
 }  # fmt: skip
 TINY = {"width": 4, "size": 16, "steps": 3, "batch_size": 4, "precision": "float32"}
 
@@ -118,7 +120,88 @@ def test_factor_columns_hold_every_factor():
             torch.testing.assert_close(columns[:, at[0]] * (high - low) + low, factors[name].float())
 
 
+@pytest.fixture(scope="module")
+def emoji_styles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two hands' emoji: thirty names that both have, twenty more and variants of all in the first."""
+    root = tmp_path_factory.mktemp("styles")
+    for folder, count in (("emoji-noto", 50), ("emoji-fx", 30)):
+        for i in range(count):
+            place = root / folder / ("animals" if i % 2 else "objects")
+            place.mkdir(parents=True, exist_ok=True)
+            level = 5 * i + (100 if folder == "emoji-fx" else 0)
+            for suffix in ("", "_1f3fd") if folder == "emoji-noto" else ("",):
+                Image.new("RGB", (24, 24), (level, 255 - level, 30)).save(place / f"emoji_u{i:04x}{suffix}.png")
+    return root
+
+
+def test_emoji_kept_to_measure_with_are_in_neither_taught_side(emoji_styles: Path):
+    knobs = method_settings("cyclegan", {"size": 16})
+    held = stores.emoji_in_two_styles(knobs, emoji_styles, held=True)
+    taught = stores.emoji_in_two_styles(knobs, emoji_styles)
+    paired = stores.emoji_in_two_styles(knobs, emoji_styles, paired=True)
+    assert (len(held), len(taught.pixels), len(taught.other_pixels), len(paired)) == (3, 47, 27, 27)
+    assert held.info.paired and paired.info.paired and not taught.info.paired
+
+    def levels(pixels: torch.Tensor) -> set[int]:
+        return set(pixels[:, 8, 8, 0].tolist())
+
+    assert not levels(held.pixels) & levels(taught.pixels) and not levels(held.other_pixels) & levels(
+        taught.other_pixels
+    )
+    assert (held.other_pixels[:, 8, 8, 0].int() - held.pixels[:, 8, 8, 0].int()).tolist() == [100] * 3, "partners"
+
+
+def test_a_translator_is_trained_measured_and_shipped_in_half_the_room(emoji_styles: Path, tmp_path: Path, monkeypatch):
+    recipe = tiny(RECIPES["emoji-noto-fx"], size=32, batch_size=2)
+    monkeypatch.setattr("training.zoo.__main__.find_recipe", lambda name: recipe)
+    folders = ["--out", str(tmp_path / "runs"), "--shelf", str(tmp_path / "shelf")]
+    assert main(["emoji-noto-fx", "--emoji-styles", str(emoji_styles), "--device", "cpu", *folders]) == 0
+    shipped = load_model(tmp_path / "shelf" / "emoji-noto-fx")
+    whole = load_model(tmp_path / "runs" / "emoji-noto-fx")
+    assert shipped.directions == ("AB", "BA") and shipped.kind == "translator"
+    sizes = [(p / "model.safetensors").stat().st_size for p in (shipped.folder, whole.folder)]
+    assert sizes[0] < 0.65 * sizes[1]
+    x = torch.rand(1, 3, 32, 32) * 2 - 1
+    assert (shipped.translate(x) - whole.translate(x)).abs().max() < 0.02
+    found = shipped.facts["metrics"]
+    held = stores.emoji_in_two_styles(recipe.settings, emoji_styles, held=True).take(torch.arange(3))
+    assert found["L1 of the input as it is"] == pytest.approx(
+        float((held.images - held.targets).abs().mean() / 2), abs=1e-3
+    )
+    assert {"L1", "PSNR, dB", "SSIM", "distance, features-v1", "distance of the input as it is, features-v1"} <= set(
+        found
+    )
+    assert "Mozilla" in shipped.card() and "--emoji-styles" in shipped.card()
+
+
 # --- measuring
+
+
+def test_intersection_over_union_of_known_maps():
+    truth = torch.tensor([[[0, 0, 1, 1]]])
+    said = torch.tensor([[[0, 1, 1, 1]]])
+    assert mean_iou(said, truth, 3) == {"mean IoU": pytest.approx((1 / 2 + 2 / 3) / 2, abs=1e-4), "pixels right": 0.75}
+    assert mean_iou(truth, truth, 3)["mean IoU"] == 1.0
+
+
+def test_a_segmentation_is_measured_by_its_labels(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr("training.zoo.measure.UNSEEN", 32)
+    recipe = tiny(RECIPES["faces-segmentation"], size=32, max_images=20, held_out=0.2)
+    run = pg.train(recipe.preset, "faces-segmentation", out=tmp_path / "run", device="cpu", **recipe.knobs)
+    model = run.model()
+    batch = unseen_pairs(recipe, model, "")
+    assert len(batch.images) == 4
+    found = measure_translator(model, batch)
+    right = (model.segment(batch.images) == label_numbers(batch.targets)).float().mean()
+    assert found["pixels right"] == pytest.approx(float(right), abs=1e-4) and 0 <= found["mean IoU"] <= 1
+
+
+def test_super_resolution_is_measured_on_pictures_made_smaller(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr("training.zoo.measure.UNSEEN", 32)
+    recipe = tiny(RECIPES["faces-upscale"], size=32, max_images=20, held_out=0.2)
+    model = pg.train(recipe.preset, "faces", out=tmp_path / "run", device="cpu", **recipe.knobs).model()
+    found = measure_translator(model, unseen_pairs(recipe, model, ""))
+    assert found["pictures"] == 4 and found["PSNR, dB"] > 10 and "L1 of the input as it is" not in found
 
 
 def test_measures_are_of_pictures_not_taught(pictures: Path, tmp_path: Path):

@@ -39,6 +39,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         Benchmark("explore", "how long a slider of the Explore tab waits for its picture", "explore"),
         Benchmark("translate", "how long a large picture takes through a translator, and how much memory", "translate"),
         Benchmark("quality", "what the shipped models are worth: digits, steering, paths, inversion", "quality"),
+        Benchmark("translation", "what translators are worth: facades, emoji, segmentation, upscaling", "translation"),
         Benchmark("presets", "every preset on digits, scored alike (long, resumable)", "presets", standard=False),
     )
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from playground.data.base import Batch, ImageStore, label_numbers, split
+from playground.families.paired import shrink
 from playground.families.supervised import Reading, binary_columns, scores
 from playground.metrics import pixels
 from playground.metrics.features import default_extractor
@@ -71,7 +73,7 @@ def unseen_pairs(recipe: Recipe, model: Model, place: str) -> Batch:
         from playground.data.registry import open_data
 
         size = model.info.size
-        store = open_data(recipe.source.name, size=size, seed=UNSEEN_SEED, max_images=UNSEEN // 8, sides="paired")
+        store = open_data(recipe.source.name, size=size, seed=UNSEEN_SEED, max_images=UNSEEN // 8)
     return store.take(torch.arange(len(store)))
 
 
@@ -84,6 +86,9 @@ def measure_translator(model: Model, batch: Batch) -> dict[str, float | str]:
     if target.labels:
         said = torch.cat([model.segment(part) for part in batch.images.split(32)])
         return found | mean_iou(said, label_numbers(batch.targets), len(target.labels))
+    given = batch.images
+    if batch.targets is None:  # super-resolution: of pictures made smaller
+        batch = replace(batch, images=shrink(given, model.scale), targets=given)
     made = torch.cat([model.translate(part) for part in batch.images.split(32)])
     extractor = default_extractor()
     for name, pictures in (("", made), (" of the input as it is", batch.images)):

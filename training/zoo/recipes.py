@@ -37,6 +37,7 @@ class Source:
 FACES = Source("faces", "cartoon faces drawn by this project's code", "CC0 (drawn by this project's code)", True)
 FACES_EDGES = Source("faces-edges", "cartoon faces and line drawings by this project's code", FACES.licence, True)
 FACES_LABELS = Source("faces-labels", "cartoon faces and label maps by this project's code", FACES.licence, True)
+FACES_SEGMENTATION = Source("faces-segmentation", FACES_LABELS.title, FACES.licence, True)
 MNIST = Source("mnist", "MNIST digits (LeCun, Cortes & Burges)", "CC BY-SA 3.0", True, "mnist")
 _NOTO = "Apache License 2.0: Noto Emoji, copyright Google LLC (github.com/googlefonts/noto-emoji), laid over white"
 EMOJI = Source("emoji-noto", "Noto Emoji by Google, laid over white", _NOTO, flag="emoji")
@@ -181,9 +182,27 @@ _add(
     "Label maps to faces",
     "spade",
     FACES_LABELS,
-    "Paints a face, 128 × 128, from a map that says what is where: skin, hair, eyes, glasses and so on.",
-    size=128, steps=5_000, batch_size=8, precision="bfloat16", rate_decay="linear", decay_from=0.5, ema_decay=0.995,
-    held_out=0.02, max_images=24_576, seed=1,
+    "Paints a face, 64 × 64, from a map that says what is where: skin, hair, eyes, glasses and so on.",
+    size=64, steps=5_000, batch_size=8, rate_decay="linear", decay_from=0.5, ema_decay=0.995, held_out=0.02,
+    max_images=24_576, seed=1,
+)  # fmt: skip
+_add(
+    "faces-segmentation",
+    "What is where in a face",
+    "unet-segmentation",
+    FACES_SEGMENTATION,
+    "Tells of each pixel of a cartoon face, 64 × 64, what it shows: skin, hair, eyes, glasses and so on.",
+    size=64, steps=6_000, batch_size=8, width=24, rate_decay="linear", decay_from=0.3, ema_decay=0.995, held_out=0.02,
+    max_images=24_576, seed=1,
+)  # fmt: skip
+_add(
+    "faces-upscale",
+    "Four times as large",
+    "srgan",
+    FACES,
+    "Makes cartoon faces four times as large, 16 to 64 pixels; other pictures as far as they have clean lines too.",
+    size=64, steps=5_000, batch_size=16, width=32, learning_rate_g=0.0005, rate_decay="linear", decay_from=0.5,
+    ema_decay=0.995, held_out=0.02, max_images=24_576, seed=41,
 )  # fmt: skip
 _add(
     "emoji-noto-fx",
@@ -192,7 +211,7 @@ _add(
     EMOJI_STYLES,
     "Redraws Noto emoji in the manner of Firefox OS and back, 64 × 64. It was never told which emoji belong together; "
     "a tenth of those that both have was kept to measure with.",
-    size=64, steps=6_000, batch_size=4, width=24, precision="bfloat16", flip=True, patch=34, ema_decay=0.995, seed=1,
+    size=64, steps=4_500, batch_size=4, width=24, precision="bfloat16", flip=True, patch=34, ema_decay=0.995, seed=1,
 )  # fmt: skip
 
 

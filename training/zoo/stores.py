@@ -48,11 +48,14 @@ def faces_and_emoji(settings: Settings, folder: str | Path) -> ImageStore:
     )
 
 
-def emoji_in_two_styles(settings: Settings, folder: str | Path, held: bool = False) -> PairStore:
+def emoji_in_two_styles(
+    settings: Settings, folder: str | Path, *, held: bool = False, paired: bool = False
+) -> PairStore:
     """Noto emoji (A) and FxEmojis (B) out of `folder`, which holds `emoji-noto` and `emoji-fx`.
 
     Of the emoji that both have, every tenth by name is kept from either side, with all its variants, to measure with:
-    `held` gives these as pairs. What is taught is unpaired: of Noto the plain emoji, of which it has more.
+    `held` gives these as pairs. What is taught is unpaired: of Noto the plain emoji, of which it has more. `paired`
+    gives the others that both have as pairs, for a network to compare with.
 
     Raises:
         UsageError, DataError: the folders are not there or not usable.
@@ -67,16 +70,18 @@ def emoji_in_two_styles(settings: Settings, folder: str | Path, held: bool = Fal
             str(p) for name, p in names.items() if (code := name.stem.split("_"))[1] not in apart and len(code) == 2
         ]
 
-    if held:
-        chosen = [[str(side[name]) for name in shared[::10]] for side in (noto, fx)]
+    if held or paired:
+        names = shared[::10] if held else [name for name in shared if name not in shared[::10]]
+        chosen = [[str(side[name]) for name in names] for side in (noto, fx)]
     else:
         chosen = [kept(side) for side in (noto, fx)]
     if min(map(len, chosen)) < 2:
         raise DataError("There must be emoji in the folders 'emoji-noto' and 'emoji-fx', one folder a class.")
     a, b = (load_images(files, size=settings.size, grey=False, name="emoji") for files in chosen)
     sides = (Side("Noto emoji", 3, settings.size), Side("FxEmojis", 3, settings.size))
-    count = len(a) if held else len(a) + len(b)
-    info = DataInfo("emoji-noto-fx", 3, settings.size, count, sides=sides, paired=held)
+    together = held or paired
+    count = len(a) if together else len(a) + len(b)
+    info = DataInfo("emoji-noto-fx", 3, settings.size, count, sides=sides, paired=together)
     return PairStore(info, a.pixels, b.pixels)
 
 
