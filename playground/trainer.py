@@ -216,7 +216,8 @@ class Trainer:
         """(uint8 [N, H, W, 3], diversity): the fixed-seed samples of the averaged players, row by row.
 
         Diversity is the mean pairwise pixel distance of the samples over that of as many real pictures: about 1 for a
-        generator as varied as the data, near 0 for a collapsed one. Of a classifier, whose samples are pictures of the
+        generator as varied as the data, near 0 for a collapsed one. Where the rows of the grid are classes, it is taken
+        within them. Of a classifier, whose samples are pictures of the
         data, it says nothing.
         """
         players = {**self.players, **self.averages} if self.settings.ema_decay > 0 else dict(self.players)
@@ -231,12 +232,21 @@ class Trainer:
                 module.train(modes[name])
             for module in self.players.values():  # `grid` seeds what it draws with; training has its own
                 layers.set_generator(module, self.generator)
+        return to_uint8(images), self._diversity(images)
+
+    def _diversity(self, images: Tensor) -> float:
         compared = self.family.diversity(images)
         if compared is not None:
-            return to_uint8(images), _spread(compared[0]) / max(_spread(compared[1]), 1e-6)
+            return _spread(compared[0]) / max(_spread(compared[1]), 1e-6)
+        plan = self.family.grid_plan()
+        by_class = getattr(self.family, "labelled", False) and plan.rows > 1
         if self._real_spread is None:
-            self._real_spread = _spread(self.store.take(_typical(self.store, 64)).images)
-        return to_uint8(images), _spread(images[:64]) / max(self._real_spread, 1e-6)
+            real = self.store.take(_typical(self.store, 512 if by_class else 64))
+            groups = [real.images[real.labels == k][:16] for k in range(plan.rows)] if by_class else [real.images]
+            self._real_spread = _mean_spread(groups)
+        # within a class: pictures of different classes differ even where each class has one picture
+        drawn = images.split(plan.columns) if by_class else [images[:64]]
+        return _mean_spread(drawn) / max(self._real_spread, 1e-6)
 
     # --- state
 
@@ -312,6 +322,12 @@ def _typical(store: ImageStore, count: int) -> Tensor:
     if isinstance(store, DrawnStore):  # spread out, they would have the whole set drawn
         return torch.arange(min(len(store), count))
     return torch.linspace(0, len(store) - 1, min(len(store), count)).round().long()
+
+
+def _mean_spread(groups: Iterable[Tensor]) -> float:
+    """The mean of `_spread` over the groups that hold at least two pictures."""
+    each = [_spread(group) for group in groups if len(group) > 1]
+    return sum(each) / max(len(each), 1)
 
 
 def _spread(images: Tensor) -> float:

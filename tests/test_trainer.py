@@ -366,6 +366,20 @@ def test_diversity_is_measured_against_all_classes(make_trainer: Make):
     assert trainer.sample_grid()[1] == pytest.approx(1, abs=0.1)
 
 
+def test_one_picture_a_class_is_no_diversity(make_trainer: Make, store: ImageStore):
+    """Pictures of different classes differ: a generator that ignores z would look varied over all of them."""
+    trainer = make_trainer("cgan")
+    columns = trainer.family.grid_plan().columns
+    starts = torch.tensor([0, 16, 32])  # of each class
+    varied = (starts[:, None] + torch.arange(columns)).flatten()
+    alike = starts.repeat_interleave(columns)
+    found = []
+    for indices in (varied, alike):
+        trainer.family.grid = lambda players, seed, indices=indices: store.take(indices).images
+        found.append(trainer.sample_grid()[1])
+    assert found[0] == pytest.approx(1, abs=0.25) and found[1] == 0
+
+
 # --- states that don't fit
 
 

@@ -81,8 +81,10 @@ def build_translator(
 class UNet(nn.Module):
     """[N, inputs, h, w] -> [N, outputs, h, w]; h and w multiples of `multiple` = 2^depth.
 
-    4×4 convolutions of stride 2 with LeakyReLU go down, fractionally-strided ones with ReLU up. Normalisation
-    everywhere but at the input, the middle and the output.
+    4×4 convolutions of stride 2 with LeakyReLU go down. Up, a 3×3 convolution at the smaller side comes before a
+    bilinear doubling, where the paper has fractionally-strided ones: those leave a checkerboard in flat areas (Odena et
+    al. 2016, distill.pub/2016/deconv-checkerboard). The last two convolutions see the input picture itself, so that
+    its lines arrive as sharp as they were drawn. Normalisation everywhere but at the input, the middle and the output.
     """
 
     def __init__(
@@ -121,15 +123,23 @@ class UNet(nn.Module):
             self.up.append(
                 stack(
                     act=activation("relu"),
-                    conv=nn.ConvTranspose2d(before, maps, 4, 2, 1, bias=norm == "none"),
+                    conv=nn.Conv2d(before, maps, 3, padding=1, bias=norm == "none"),
                     norm=norm_of_maps(norm, maps),
                     dropout=_always(drop),
+                    enlarge=_doubled(),
                 )
             )
             before = 2 * maps
-        self.picture = stack(
+        self.last = stack(
             act=activation("relu"),
-            conv=nn.ConvTranspose2d(before, outputs, 4, 2, 1),
+            conv=nn.Conv2d(before, width, 3, padding=1, bias=norm == "none"),
+            norm=norm_of_maps(norm, width),
+            enlarge=_doubled(),
+        )
+        self.picture = stack(
+            conv=nn.Conv2d(width + inputs, width, 3, padding=1),
+            act=activation("leaky"),
+            picture=nn.Conv2d(width, outputs, 3, padding=1),
             tanh=nn.Tanh() if squash else None,
         )
         if norm == "none":
@@ -138,14 +148,18 @@ class UNet(nn.Module):
             initialise_dcgan_(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        kept = []
+        kept = [x]
         for block in self.down:
-            x = block(x)
-            kept.append(x)
-        kept.pop()
+            kept.append(block(kept[-1]))
+        x = kept.pop()
         for block in self.up:
             x = torch.cat([block(x), kept.pop()], 1)
-        return self.picture(x)
+        x = self.last(x)
+        return self.picture(torch.cat([x, kept.pop().to(x.dtype)], 1))
+
+
+def _doubled() -> nn.Module:
+    return nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def _always(p: float) -> Dropout | None:

@@ -13,7 +13,7 @@ from playground.errors import PlaygroundError
 from playground.methods import METHODS
 from training.bench.common import Options, Row, threads
 
-GENERATORS = [name for name, method in METHODS.items() if method.kind == "generator"]
+GENERATORS = [name for name, method in METHODS.items() if method.kind == "generator" and not method.sides]
 SECONDS = 120.0
 SAMPLES = 1000
 

@@ -173,7 +173,7 @@ _add(
     "pix2pix",
     FACES_EDGES,
     "Colours a line drawing of a face, 128 × 128: the translator behind the sketch pad.",
-    size=128, steps=9_000, batch_size=8, width=24, precision="bfloat16", reconstruction=15.0, feature_matching=10.0,
+    size=128, steps=5_500, batch_size=8, width=24, precision="bfloat16", reconstruction=15.0, feature_matching=10.0,
     rate_decay="linear",
     decay_from=0.5, ema_decay=0.995, held_out=0.02, max_images=24_576, seed=1,
 )  # fmt: skip
