@@ -9,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -18,7 +19,7 @@ from playground.data.base import DataInfo, ImageStore
 from playground.errors import DataError, TrainingError, UsageError
 from training.bench import BENCHMARKS, Benchmark, find_benchmark
 from training.bench.__main__ import main, options_of, parser
-from training.bench.common import HEADINGS, Rounds, Row, in_turns, not_run, ratios, table, unpack
+from training.bench.common import HEADINGS, Options, Rounds, Row, in_turns, not_run, ratios, table, unpack
 from training.bench.serving import Server, free_port
 
 ROOT = Path(__file__).parents[1]
@@ -312,8 +313,60 @@ def test_long_benchmark_goes_on_where_it_was_left(tmp_path, monkeypatch):
     rows = presets.run(options)
     from playground.methods import METHODS
 
-    names = [name for name, method in METHODS.items() if method.kind == "generator"]
+    names = [name for name, method in METHODS.items() if method.kind == "generator" and not method.sides]
     assert [row.name for row in rows] == names
     assert first[-1] == "wgan" and len(first) > 1
     assert tried == names[: len(first)] + names[len(first) - 1 :]
     assert rows[0].verdict == "stated" and "70%" in rows[0].note
+
+
+# --- translation
+
+
+def test_translators_without_pictures_or_models_are_said_not_to_be_run(tmp_path: Path, monkeypatch):
+    from training.bench import translation
+
+    monkeypatch.setattr(translation, "ARCHIVES", tmp_path)
+    monkeypatch.setattr(translation, "list_shipped", lambda kind: [])
+    rows = translation.run(Options(out=tmp_path))
+    assert [row.verdict for row in rows] == ["not run"] * 4
+    assert "facades.zip is not there" in rows[0].note and all("is not shipped" in row.note for row in rows[1:])
+
+
+def test_facades_are_compared_by_what_was_not_taught(tmp_path: Path, monkeypatch):
+    from training.bench import translation
+
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 6), ("val", 3)):
+        folder = tmp_path / "data" / "facades" / part
+        folder.mkdir(parents=True)
+        for i in range(count):
+            Image.fromarray(rng.integers(0, 256, (64, 128, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+    taken = []
+    real = translation._trained
+
+    def trained(preset, knobs, store, options):
+        taken.append((knobs.get("validity", 1.0), len(store)))
+        return real(preset, {**knobs, "width": 4, "size": 128}, store, options)
+
+    monkeypatch.setattr(translation, "_trained", trained)
+    rows = translation.facades(Options(data=tmp_path / "data", seconds=0.5, out=tmp_path))
+    assert taken == [(1.0, 6), (0.0, 6)] and "3 facades of val" in rows[0].note
+    found = {row.name: row.measured for row in rows}
+    assert found["facades: L1, of the plain U-Net's"] == pytest.approx(
+        100 * found["facades, pix2pix: l1"] / found["facades, U-Net, L1 alone: l1"]
+    )
+    assert 0 < found["facades, pix2pix: l1"] < 1 and found["facades, pix2pix: psnr"] > 3
+
+
+def test_an_untaught_upscaler_measures_as_bicubic_enlargement():
+    from playground.data.registry import open_data
+    from playground.methods import method_settings
+    from playground.model import model_of
+    from playground.trainer import Trainer
+    from training.bench import translation
+
+    store = open_data("faces", size=32, max_images=16)
+    model = model_of(Trainer("srgan", method_settings("srgan", {"width": 4, "size": 32, "batch_size": 4}), store))
+    plain, untaught = translation._upscaled(store, None), translation._upscaled(store, model)
+    assert untaught["psnr"] == pytest.approx(plain["psnr"], abs=1.0) and plain["psnr"] > 10
