@@ -22,6 +22,7 @@ from playground.methods import find_method
 from playground.ui.context import House, spoken
 from playground.ui.explore_routes import MAX_INVERSION, NO_READER
 from playground.ui.studio import Opened, Source
+from playground.ui.translate_jobs import translated
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -150,6 +151,8 @@ def add_api(house: House) -> None:
             "Pictures from a model: a shipped one by name, a run by its key, or an uploaded model zip.",
         ),
         **_exploring(house),
+        **_sketching(house),
+        **_translating(house),
     }
     for name, (function, description) in endpoints.items():
         gr.api(spoken(function), api_name=name, api_description=description, concurrency_limit=2)
@@ -159,12 +162,7 @@ def _exploring(house: House) -> dict[str, tuple[Callable[..., Any], str]]:
     """The endpoints that work in a model's latent space."""
 
     def opened(model: Any, owner: str) -> Opened:
-        upload = uploaded_path(model)
-        if upload is None:
-            return house.studio.open(model, owner)
-        if upload.suffix != ".zip":
-            raise DataError("An uploaded model is the zip that the app exports.")
-        return Opened(Source("", "upload", upload.stem, 0, folder=upload), _model(house, model, owner))
+        return _opened(house, model, owner)
 
     def recipe_of(model: Opened, value: Any) -> dict:
         """A seed, a recipe, or its JSON."""
@@ -298,6 +296,68 @@ def _exploring(house: House) -> dict[str, tuple[Callable[..., Any], str]]:
         "mix": (mix, "Style mixing: every source's styles in every destination, source by source."),
         "invert": (invert, "The recipe that draws an uploaded picture as nearly as the model can."),
     }
+
+
+def _sketching(house: House) -> dict[str, tuple[Callable[..., Any], str]]:
+    """The endpoint that translates a drawing."""
+
+    def sketch(
+        model: str | dict,
+        drawing: dict,
+        direction: str | None = None,
+        seed: int = 0,
+        detector: str | None = None,
+        request: gr.Request = None,
+    ) -> dict:
+        found, path = _opened(house, model, house.owner(request)), uploaded_path(drawing)
+        if path is None:
+            raise UsageError("Send the drawing itself, as an uploaded file.")
+
+        def work() -> Any:
+            from playground.ui.sketching import sketched
+
+            return sketched(found, path.read_bytes(), direction, seed, detector)
+
+        picture, seen = files(house.studio.strokes.call(work))
+        return {"picture": picture, "drawing": seen}
+
+    return {"sketch": (sketch, "The picture that a translator makes of a drawing, or of a picture's edges.")}
+
+
+def _translating(house: House) -> dict[str, tuple[Callable[..., Any], str]]:
+    """The endpoint that translates a picture of any size."""
+
+    def translate(
+        model: str | dict,
+        picture: dict,
+        direction: str = "AB",
+        size: str = "full",
+        seed: int | None = 0,
+        edges: bool = False,
+        request: gr.Request = None,
+    ) -> dict:
+        found, path = _opened(house, model, house.owner(request)), uploaded_path(picture)
+        if path is None:
+            raise UsageError("Send the picture itself, as an uploaded file.")
+
+        def work() -> Any:
+            return translated(house.translations.model(found), path.read_bytes(), direction, size, edges, seed)
+
+        made, notes = house.translations.lane.call(work)
+        return {"picture": files(made)[0], "notes": notes}
+
+    told = 'A picture through a translator: "full" size by tiles, or "crop" or "pad" to the model\'s own.'
+    return {"translate": (translate, told)}
+
+
+def _opened(house: House, model: Any, owner: str) -> Opened:
+    """The open model of a name, a key, or an uploaded zip."""
+    upload = uploaded_path(model)
+    if upload is None:
+        return house.studio.open(model, owner)
+    if upload.suffix != ".zip":
+        raise DataError("An uploaded model is the zip that the app exports.")
+    return Opened(Source("", "upload", upload.stem, 0, folder=upload), _model(house, model, owner))
 
 
 def _model(house: House, model: Any, owner: str) -> Any:

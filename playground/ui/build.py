@@ -22,7 +22,7 @@ from playground.ui import api, routes
 from playground.ui.context import House, plain_html
 from playground.ui.owners import OwnerCookie
 from playground.ui.pictures import Uploads, built_in_preview
-from playground.ui.tabs import explore, home, mixing, presets, runs, train
+from playground.ui.tabs import explore, home, mixing, presets, runs, sketch, train, translate
 from playground.ui.theme import theme
 
 TITLE = "GAN playground"
@@ -66,6 +66,10 @@ def build_blocks(house: House) -> gr.Blocks:
                 explore.build()
             with gr.Tab("Mix", id="mix"):
                 mix_html = mixing.build()
+            with gr.Tab("Sketch", id="sketch"):
+                sketch_html = sketch.build()
+            with gr.Tab("Translate", id="translate"):
+                translate_html = translate.build()
             with gr.Tab("Train", id="train") as shown:
                 train_tab = train.build(house, shown)
             with gr.Tab("Runs", id="runs"):
@@ -73,6 +77,8 @@ def build_blocks(house: House) -> gr.Blocks:
             with gr.Tab("Guide", id="guide") as guide:
                 presets.build(train_tab, tabs, guide)
         mixing.wire(mix_html, train_tab, tabs)
+        sketch.wire(sketch_html, train_tab, tabs)
+        translate.wire(translate_html, train_tab, tabs)
         runs.wire(house, runs_html, train_tab, tabs)
         api.add_api(house)
 

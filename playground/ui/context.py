@@ -17,6 +17,7 @@ from playground.session import Session, SessionManager
 from playground.ui.owners import COOKIE, fresh_owner, owner_of_browser, owner_of_user
 from playground.ui.pictures import Uploads
 from playground.ui.studio import Studio
+from playground.ui.translate_jobs import Translations
 
 log = logging.getLogger("playground")
 UNEXPECTED = "Something unexpected went wrong; the server's log says more. Nothing was lost: please try again."
@@ -34,6 +35,11 @@ class House:
     def studio(self) -> Studio:
         """What the tabs that draw draw with."""
         return Studio(self, self.uploads.root.parent)
+
+    @functools.cached_property
+    def translations(self) -> Translations:
+        """The batches of the Translate tab."""
+        return Translations(self.studio)
 
     def owner(self, request: gr.Request | None) -> str:
         """Who sent an event: the signed-in user, else the browser that the cookie names; "" for neither."""

@@ -56,13 +56,10 @@ def model_key(body: dict[str, Any]) -> Any:
     raise UsageError('The request names no model: give its key as "model", or in the recipe.')
 
 
-def add_explore_routes(app: FastAPI, house: House, route: Callable[..., Any]) -> None:
-    """Add the routes; `route` is that of `routes.add_routes`."""
-    studio: Studio = house.studio
+def guarding(route: Callable[..., Any]) -> Callable[..., Any]:
+    """As `route`, for handlers that open models: 404 for one that is not there, 503 where too much waits."""
 
     def guarded(method: str, path: str, **options: Any) -> Callable[[Callable[..., Awaitable]], None]:
-        """A route whose refusals have their own status: 404 for a model that is not there, 503 where too much waits."""
-
         def register(handler: Callable[..., Awaitable]) -> None:
             async def answer(*call: Any) -> Any:
                 try:
@@ -75,6 +72,25 @@ def add_explore_routes(app: FastAPI, house: House, route: Callable[..., Any]) ->
             route(method, path, **options)(answer)
 
         return register
+
+    return guarded
+
+
+def overtaken(studio: Studio, owner: str, request: Request) -> Callable[[], bool]:
+    """Note that a request has come; what tells later whether its page has sent a newer one since."""
+    page, sequence = request.headers.get("x-page", ""), request.headers.get("x-sequence", "")
+    if not _PAGE.fullmatch(page):
+        return lambda: False
+    page = f"{owner} {page}"
+    turn = studio.newest.arrive(page, int(sequence) if _SEQUENCE.fullmatch(sequence) else None)
+    return lambda: studio.newest.stale(page, turn)
+
+
+def add_explore_routes(app: FastAPI, house: House, route: Callable[..., Any]) -> None:
+    """Add the routes; `route` is that of `routes.add_routes`."""
+    studio: Studio = house.studio
+
+    guarded = guarding(route)
 
     def drawn(
         path: str, lane: Lane, *, limit: int = MAX_RECIPE, reader: str | None = None
@@ -130,13 +146,11 @@ def add_explore_routes(app: FastAPI, house: House, route: Callable[..., Any]) ->
 
     @guarded("POST", "/explore/frame", limit=MAX_RECIPE)
     async def frame(owner: str, request: Request, body: dict[str, Any]) -> Response:
-        page, sequence = request.headers.get("x-page", ""), request.headers.get("x-sequence", "")
-        page = f"{owner} {page}" if _PAGE.fullmatch(page) else ""
-        turn = studio.newest.arrive(page, int(sequence) if _SEQUENCE.fullmatch(sequence) else None) if page else 0
+        old = overtaken(studio, owner, request)
         opened = await studio.opened(model_key(body), owner)
 
         def draw() -> bytes | None:
-            if page and studio.newest.stale(page, turn):
+            if old():
                 return None
             return drawing().frame(opened, body.get("recipe"))
 

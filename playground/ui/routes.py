@@ -34,6 +34,8 @@ from playground.ui.context import UNEXPECTED, House
 from playground.ui.explore_routes import add_explore_routes
 from playground.ui.owners import COOKIE, owner_of_browser, owner_of_user
 from playground.ui.pictures import built_in_preview
+from playground.ui.sketch_routes import add_sketch_routes
+from playground.ui.translate_routes import add_translate_routes
 
 log = logging.getLogger("playground")
 
@@ -56,9 +58,13 @@ _PARTS = {  # served as one file each, so that their order is certain
         "mixing-parts.js",
         "mixing-grid.js",
         "mixing.js",
+        "sketch-board.js",
+        "sketch.js",
+        "translate-parts.js",
+        "translate.js",
         "home.js",
     ),
-    STYLE: ("app.css", "explore.css", "mixing.css", "home.css"),
+    STYLE: ("app.css", "explore.css", "mixing.css", "sketch.css", "translate.css", "home.css"),
 }
 ICON = "icon.svg"
 _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
@@ -311,6 +317,8 @@ def add_routes(app: FastAPI, house: House) -> None:
         return made(lambda path: zip_folder(place / "model", path), f"{place.name}.zip")
 
     add_explore_routes(app, house, route)
+    add_sketch_routes(app, house, route)
+    add_translate_routes(app, house, route)
 
 
 def run_row(info: Any, live: Session | None) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Pictures that follow a slider are drawn in one thread of their own, kept warm, and never wait for anything else: sheets
 of thumbnails have a second thread, computations of seconds a third, inversions a fourth; the last three share a second
-copy of each network. Importing this module loads no torch.
+copy of each network. Pictures that follow a pen have a thread of their own as well. Importing this module loads no
+torch.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import sys
 import threading
 import time
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,6 +34,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from playground.data.registry import DATASETS
 from playground.errors import DataError, PlaygroundError, UsageError
 from playground.methods import METHODS
 from playground.runs import atomic_write, disk_errors, list_runs
@@ -178,9 +181,11 @@ class Source:
 
 
 class Opened:
-    """An open model: its latent space once for frames and once for all else, and what was computed of it.
+    """An open model and what was computed of it.
 
-    `stopped` is asked by long computations; True ends them.
+    A generator has its latent space once for frames (`front`) and once for all else (`back`). A translator has none:
+    `model` itself is for the thread of strokes, and `spare`, a copy, for that of computations. `stopped` is asked by
+    long computations; True ends them.
     """
 
     def __init__(self, source: Source, model: Model, stopped: Callable[[], bool] = lambda: False) -> None:
@@ -190,7 +195,7 @@ class Opened:
         self.step = int(model.facts.get("step") or 0)
         self.taken = time.monotonic()
         self.results: OrderedDict[Any, Any] = OrderedDict()  # directions and scores; for the thread of computations
-        self.front: LatentSpace = LatentSpace(model)
+        self._front: LatentSpace | None = None if model.kind == "translator" else LatentSpace(model)
         self._lock = threading.Lock()
 
     def keep(self, key: Any, result: Any) -> None:
@@ -199,12 +204,31 @@ class Opened:
         while len(self.results) > MAX_RESULTS:
             self.results.popitem(last=False)
 
+    @property
+    def front(self) -> LatentSpace:
+        """A generator's space; raises UsageError for a translator."""
+        if self._front is None:
+            raise UsageError("This model translates pictures and draws none of its own: use it in Sketch or Translate.")
+        return self._front
+
     @cached_property
     def _copy(self) -> LatentSpace:
         from playground.latent.space import LatentSpace
 
         with self.front.lock:
             return LatentSpace(copy.deepcopy(self.model))
+
+    @cached_property
+    def _spare(self) -> Model:
+        return copy.deepcopy(self.model)
+
+    @property
+    def spare(self) -> Model:
+        """A translator on a copy of its networks, for what takes long; raises UsageError for a generator."""
+        if self._front is not None:
+            raise UsageError("This model draws pictures from noise and translates none: choose a translator.")
+        with self._lock:
+            return self._spare
 
     @property
     def back(self) -> LatentSpace:
@@ -233,11 +257,10 @@ class Opened:
             return self._encoder
 
 
-@lru_cache(maxsize=256)
-def _described(folder: Path, version: int) -> dict[str, Any]:
-    """What a model folder's config.json states, {} where it can't be read. `version` only makes changes seen."""
+def _stated(config: bytes) -> dict[str, Any]:
+    """What the text of a config.json states; {} where it can't be read."""
     try:
-        config = json.loads((folder / "config.json").read_bytes())
+        config = json.loads(config)
         data, knobs, facts = config["data"], config["knobs"], config.get("facts") or {}
         method = METHODS[config["preset"]]
         return {
@@ -245,8 +268,29 @@ def _described(folder: Path, version: int) -> dict[str, Any]:
             "channels": int(data["channels"]), "styled": knobs.get("architecture") == "style",
             "step": int(facts.get("step") or 0), "name": str(facts.get("name") or ""),
             "classes": tuple(map(str, data.get("classes") or ())),
+            "sides": tuple(map(dict, data.get("sides") or ())), "paired": bool(data.get("paired")),
         }  # fmt: skip
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
+@lru_cache(maxsize=256)
+def _described(folder: Path, version: int) -> dict[str, Any]:
+    """What a model folder's config.json states, {} where it can't be read. `version` only makes changes seen."""
+    try:
+        return _stated((folder / "config.json").read_bytes())
+    except OSError:
+        return {}
+
+
+@lru_cache(maxsize=64)
+def _described_zip(path: Path, version: int) -> dict[str, Any]:
+    """As `_described`, of the zip of a model."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            name = next(name for name in archive.namelist() if Path(name).name == "config.json")
+            return _stated(archive.read(name))
+    except (OSError, ValueError, StopIteration, RuntimeError, zipfile.BadZipFile, zlib.error):
         return {}
 
 
@@ -263,9 +307,9 @@ def describe(folder: Path) -> dict[str, Any]:
     return _described(folder, version) if version else {}
 
 
-def draws(description: Mapping[str, Any]) -> bool:
-    """Whether a described model makes pictures; classifiers read them."""
-    return bool(description) and description["kind"] == "generator"
+def draws(description: Mapping[str, Any], kind: str = "generator") -> bool:
+    """Whether a described model is of `kind`: by default one that draws from noise; classifiers only read."""
+    return bool(description) and description["kind"] == kind
 
 
 def is_digits(name: str, classes: tuple[str, ...]) -> bool:
@@ -287,7 +331,7 @@ class ModelUploads:
         """Store a zip whose model opens; returns its key. The oldest beyond `UPLOADS_KEPT` go.
 
         Raises:
-            UsageError: a classifier, which draws nothing.
+            UsageError: a classifier, which makes no pictures.
             DataError: not a zip, too large, or not a model of this playground.
             TrainingError: the disk refused.
         """
@@ -305,7 +349,9 @@ class ModelUploads:
                     part.mkdir(parents=True)
                 try:
                     atomic_write(part / "model.zip", data)
-                    LatentSpace(load_model(part / "model.zip"))
+                    model = load_model(part / "model.zip")
+                    if model.kind != "translator":
+                        LatentSpace(model)
                     atomic_write(part / "title", (title or "Uploaded model").encode())
                     with disk_errors(self.root):
                         shutil.rmtree(place, ignore_errors=True)
@@ -340,6 +386,14 @@ class ModelUploads:
             return place / "model.zip", (place / "title").read_text(encoding="utf-8")
         except OSError:
             return None
+
+    def describe(self, owner: str, key: str) -> dict[str, Any]:
+        """What the model of an owner's upload states of itself; {} where there is none."""
+        found = self.find(owner, key)
+        try:
+            return _described_zip(found[0], found[0].stat().st_mtime_ns) if found else {}
+        except OSError:
+            return {}
 
     def all(self, owner: str) -> list[tuple[str, str]]:
         """[(key, title)] of an owner's uploads, newest first."""
@@ -413,10 +467,12 @@ class Studio:
         self.uploads = ModelUploads(root / "models")
         self.cache = root / "cache"
         self.frames = Lane("frames")
+        self.strokes = Lane("strokes")
         self.sheets = Lane("sheets")
         self.heavy = Lane("studio", niceness=5)
         self.inversions = Lane("inversions", niceness=10)
         self.newest = Newest()
+        self.closing: list[Callable[[], None]] = []  # called when it closes
         self._openers = ThreadPoolExecutor(4, thread_name_prefix="models")
         self._opened: OrderedDict[str, Opened] = OrderedDict()
         self._readers: OrderedDict[str, tuple[object, Reader]] = OrderedDict()
@@ -474,16 +530,21 @@ class Studio:
         title = describe(folder).get("name") or key
         return Source(key, "shipped", title, version, folder)
 
-    def models(self, owner: str) -> list[dict[str, Any]]:
-        """What can be explored: shipped models, own trainings that go on, own runs and own uploads; no classifiers."""
+    def models(self, owner: str, kind: str = "generator") -> list[dict[str, Any]]:
+        """The models of a kind: shipped ones, own trainings that go on, own runs and own uploads.
+
+        A row has "key", "title", "kind" (where it comes from, as `Source.kind`), "size", "channels", "styled", "data",
+        "step" and "thumb"; that of a "translator" also "method", "paired" and "sides", each as the fields of `Side`;
+        () for a training that has stated nothing as yet.
+        """
         from playground.model import list_shipped
 
         rows = []
         for name in list_shipped():
             source = self._shipped(name)
             facts = describe(source.folder) if source is not None else {}
-            if draws(facts):
-                thumb = f"explore/thumb.png?model={name}&v={source.version:x}"
+            if draws(facts, kind):
+                thumb = _thumb(facts, f"model={name}&v={source.version:x}")
                 rows.append(_row(name, source.title, "shipped", facts, thumb) | {"version": f"{source.version:x}"})
         live = {one.key: one for one in self.house.manager.sessions() if owner and one.owner == owner and one.active}
         infos = list_runs(self.house.manager.runs_dir, owner) if owner else []
@@ -494,16 +555,19 @@ class Studio:
                 known = {
                     "kind": METHODS[session.preset].kind, "data": session.config["data_title"], "step": step,
                     "size": knobs["size"], "channels": None, "styled": knobs["architecture"] == "style",
+                    "method": METHODS[session.preset].title,
                 }  # fmt: skip
-                if draws(known):
-                    row = {**known, **{k: v for k, v in facts.items() if k == "channels"}}
+                if draws(known, kind):
+                    row = {**known, **{k: v for k, v in facts.items() if k in ("channels", "sides", "paired")}}
                     rows.append(_row(info.key, info.name, "live", row, f"live/{info.key}/grid.jpg?step={step}"))
-            elif draws(facts):
+            elif draws(facts, kind):
                 last = info.latest_sample
                 thumb = f"runs/{info.key}/samples/{int(last.stem)}.png" if last else None
                 rows.append(_row(info.key, info.name, "run", facts, thumb))
         for key, title in self.uploads.all(owner):
-            rows.append(_row(key, title, "upload", {}, f"explore/thumb.png?model={key}"))
+            facts = self.uploads.describe(owner, key)
+            if draws(facts, kind):
+                rows.append(_row(key, title, "upload", facts, _thumb(facts, f"model={key}")))
         order = {"live": 1, "run": 2, "upload": 3}
         return sorted(rows, key=lambda row: order.get(row["kind"], 0))
 
@@ -686,11 +750,15 @@ class Studio:
     # --- from beginning to end
 
     def warm(self) -> None:
-        """Load torch in the thread that draws frames, and let it draw the first shipped model once."""
+        """Load torch in the threads that draw frames and strokes, and let them use the first shipped models once."""
         row = next((row for row in self.models("") if row["kind"] == "shipped"), None)
         if row is not None:
             opened = self.open(row["key"], "")
             self.frames.call(_draw_first, opened)
+        row = next((row for row in self.models("", "translator") if row["kind"] == "shipped"), None)
+        if row is not None:
+            opened = self.open(row["key"], "")
+            self.strokes.call(_translate_first, opened)
 
     def close(self) -> None:
         """End all jobs and threads; what computes at the moment ends by itself."""
@@ -700,8 +768,10 @@ class Studio:
         with self._lock:
             for job in self._jobs.values():
                 job.cancel()
-        for lane in (self.frames, self.sheets, self.heavy, self.inversions):
+        for lane in (self.frames, self.strokes, self.sheets, self.heavy, self.inversions):
             lane.close()
+        for close in self.closing:
+            close()
         self._openers.shutdown(wait=False, cancel_futures=True)
 
 
@@ -711,6 +781,23 @@ def _draw_first(opened: Opened) -> None:
     drawing.frame(opened, drawing.default_recipe(opened, opened.key))
 
 
+def _translate_first(opened: Opened) -> None:
+    from playground.ui import sketching
+
+    sketching.facts(opened, opened.key)
+
+
+def _thumb(facts: Mapping[str, Any], query: str) -> str | None:
+    """The address of a model's own thumbnail; a translator has one where its data, drawn by code, give an example."""
+    if facts["kind"] != "translator":
+        return f"explore/thumb.png?{query}"
+    data = DATASETS.get(facts["data"])
+    return f"sketch/thumb.png?{query}" if data is not None and data.kind == "drawn" else None
+
+
 def _row(key: str, title: str, kind: str, facts: Mapping[str, Any], thumb: str | None) -> dict[str, Any]:
     known = {name: facts.get(name) for name in ("size", "channels", "styled", "data", "step")}
-    return {"key": key, "title": title, "kind": kind, **known, "thumb": thumb}
+    row = {"key": key, "title": title, "kind": kind, **known, "thumb": thumb}
+    if facts.get("kind") == "translator":
+        row |= {"method": facts["method"], "sides": facts.get("sides") or (), "paired": bool(facts.get("paired"))}
+    return row

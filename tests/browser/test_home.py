@@ -115,7 +115,7 @@ def test_each_way_in_opens_its_tab(gallery, visitor) -> None:
     open_home(page, gallery.url)
     width = page.evaluate("Math.max(document.documentElement.scrollWidth, document.body.scrollWidth)")
     assert width <= 390, f"the page is {width} pixels wide"
-    for way in ("Explore", "Mix", "Train"):
+    for way in ("Explore", "Sketch", "Train"):
         page.get_by_text(f"Open {way}", exact=True).click()
         expect(page.get_by_role("tab", name=way)).to_have_attribute("aria-selected", "true")
         assert page.url.endswith(f"#{way.lower()}")

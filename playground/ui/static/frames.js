@@ -58,6 +58,9 @@
     image.src = address;
   });
 
+  // The picture that PNG bytes hold.
+  pg.decoded = (bytes) => loaded(new Image(), dataAddress(bytes));
+
   // Gives the function that puts the picture into a canvas; an <img> shows it by itself.
   const show = async (target, bytes, options) => {
     const address = dataAddress(bytes);

@@ -84,7 +84,7 @@
       this.root.querySelector(".pg-mosaic-foot").append(this.toggle);
       const canvases = (name) => [...this.root.querySelectorAll(`${name} canvas`)];
       this.slide = { faces: canvases(".pg-art-explore"), knob: this.root.querySelector(".pg-art-track i"), at: null };
-      this.mixed = canvases(".pg-art-mix");
+      this.drawn = canvases(".pg-art-draw");
       const card = this.root.querySelector(".pg-art-explore").parentElement;
       card.addEventListener("pointermove", (event) => {
         const box = card.getBoundingClientRect();
@@ -118,6 +118,7 @@
         this.standIn(); // nothing is amiss for whoever looks: drawn data is shown
       } finally {
         clearTimeout(late);
+        this.drawOne().catch(() => { /* faces stand in */ });
       }
     }
 
@@ -133,7 +134,6 @@
         tile.button.setAttribute("aria-label", `Face ${at + 1}: open it in Explore`);
       });
       this.wake();
-      this.mixTwo(facts).catch(() => { /* a drawing less */ });
     }
 
     // The recipe of a frame of the walk: the server goes from seed to seed on the arc between them, resting at each.
@@ -149,15 +149,14 @@
       pg.explore.open(this.recipe(Math.round(this.place(tile)) % this.walk.count));
     }
 
-    // The picture of the second way in: one face with the coarse styles of another.
-    async mixTwo(facts) {
-      const [first, last] = facts.groups.coarse;
-      const shares = Array.from({ length: facts.layers }, (_, at) => (at >= first && at <= last ? 1 : 0));
-      const body = { model: facts.key, rows: [{ seed: 8 }], columns: [{ seed: 5 }], layer_t: shares, truncation: facts.recipe.truncation };
-      const bitmap = await createImageBitmap(await (await pg.fetchFile("explore/mixgrid", body)).blob());
-      this.mix = { bitmap, columns: 2, tile: bitmap.width / 2, count: 4 };
-      const bars = this.root.querySelectorAll(".pg-art-bars i");
-      bars.forEach((bar, at) => { bar.hidden = at >= shares.length; bar.classList.toggle("on", Boolean(shares[at])); });
+    // The picture of the second way in: a drawing and what a translator makes of it.
+    async drawOne() {
+      const { models } = await pg.api("sketch/models");
+      const pair = (model) => model.kind === "shipped" && model.thumb;
+      const model = models.find((one) => pair(one) && one.sides[0]?.channels === 1) || models.find(pair);
+      if (!model) return;
+      const { bitmap } = await bitmapOf(model.thumb);
+      this.pair = { bitmap, columns: 2, tile: bitmap.width / 2, count: 2 };
       this.paint();
     }
 
@@ -187,10 +186,11 @@
 
     paint() {
       if (!pg.shown(this.mosaic)) return;
+      if (this.pair) this.drawn.forEach((canvas, at) => draw(canvas, this.pair, at));
       if (!this.walk) {
         if (!this.sheet) return;
         this.tiles.forEach((tile, at) => draw(tile.canvas, this.sheet, at));
-        [...this.slide.faces, ...this.mixed].forEach((canvas, at) => draw(canvas, this.sheet, 12 + at));
+        [...this.slide.faces, ...(this.pair ? [] : this.drawn)].forEach((canvas, at) => draw(canvas, this.sheet, 12 + at));
         return;
       }
       for (const tile of this.tiles) draw(tile.canvas, this.walk, this.place(tile));
@@ -200,7 +200,7 @@
       draw(to, this.walk, this.pace % this.walk.count);
       draw(between, this.walk, share * this.pace);
       this.slide.knob.style.left = `${share * 100}%`;
-      if (this.mix) this.mixed.forEach((canvas, at) => draw(canvas, this.mix, at + 1)); // the column, the row, the cell
+      if (!this.pair) this.drawn.forEach((canvas, at) => draw(canvas, this.walk, this.pace * (at + 2)));
     }
 
     // --- moving

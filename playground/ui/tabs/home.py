@@ -33,14 +33,13 @@ _PAGE = """
       <p>Walk through the space of all faces: slide between two, add a smile or glasses, bring a picture of yours.</p>
       <span>Open Explore</span>
     </a>
-    <a class="pg-way" href="#mix" data-open-tab="mix">
-      <div class="pg-art pg-art-mix" aria-hidden="true">
-        <div class="pg-art-row"><canvas></canvas><b>+</b><canvas></canvas><b>=</b><canvas class="big"></canvas></div>
-        <div class="pg-art-bars"><i></i><i></i><i></i><i></i><i></i><i></i><i></i><i></i><i></i><i></i></div>
+    <a class="pg-way" href="#sketch" data-open-tab="sketch">
+      <div class="pg-art pg-art-draw" aria-hidden="true">
+        <div class="pg-art-row"><canvas></canvas><b>→</b><canvas></canvas></div>
       </div>
-      <h2>Mix styles</h2>
-      <p>Take the shape of one face and the colours of another, layer by layer, in a grid of all their combinations.</p>
-      <span>Open Mix</span>
+      <h2>Draw</h2>
+      <p>Draw a few lines, or paint what is where, and watch a network turn them into a face at every stroke.</p>
+      <span>Open Sketch</span>
     </a>
     <a class="pg-way" href="#train" data-open-tab="train">
       <div class="pg-art pg-art-train" aria-hidden="true">
@@ -54,7 +53,8 @@ _PAGE = """
   </div>
   <div class="pg-home-foot">
     <p><a href="#guide" data-open-tab="guide">Read the guide</a>: %d methods from the 2014 original to today's baseline,
-    with their formulas and networks. <a href="#runs" data-open-tab="runs">Compare your runs</a>: every training is
+    with their formulas and networks. <a href="#mix" data-open-tab="mix">Mix styles</a>: the shape of one face and the
+    colours of another, layer by layer. <a href="#runs" data-open-tab="runs">Compare your runs</a>: every training is
     kept, to resume, fine-tune or take away.</p>
     <p class="pg-fine">%d data sets are at hand, some of them drawn by code. Nothing you upload leaves this server.</p>
   </div>

@@ -73,6 +73,11 @@ _G_TERMS = (
         r"$\phi$ are features inside D.",
     ),
 )
+_COUPLED = (
+    "- Both are sums over the two sides: once with pictures $x$ of A, $G_A$ and $D_A$, once with pictures of B, $G_B$ "
+    "and $D_B$. $G_A$ and $G_B$ get the same $z$ and share all layers but the last two; $D_A$ and $D_B$ share their "
+    "last ones."
+)
 # Rules beside the losses, by knob: shown where the knob is on.
 _RULES = {
     "weight_clip": r"After each step of D, every weight is clipped to $[-{value}, {value}]$.",
@@ -131,7 +136,11 @@ def translation_formula(values: Settings) -> str:
         return weight + formula
 
     terms, notes = [], [r"$x$ is the input, $y$ what it should become, $G(x)$ what G makes of it."]
-    if values.cycle:
+    coded = values.kl or values.content_loss or values.style_loss
+    if coded:
+        written, notes = _coded_terms(values)
+        terms = [weighted(knob, formula) for knob, formula in written if values[knob]]
+    elif values.cycle:
         terms.append(weighted("cycle", r"\mathbb{E}\,\lVert G_{BA}(G_{AB}(a)) - a\rVert_1"))
         notes = [
             "$a$ and $b$ are pictures of the two sides; they don't belong together. The losses of the way back, from B "
@@ -142,20 +151,52 @@ def translation_formula(values: Settings) -> str:
     elif values.reconstruction:
         terms.append(weighted("reconstruction", r"\mathbb{E}\,\lVert y - G(x)\rVert_1"))
         notes.append(r"Where $y$ is a label map, $\lVert\cdot\rVert_1$ stands for the cross-entropy of its labels.")
-    if values.feature_matching:
-        terms.append(
-            weighted("feature_matching", r"\mathbb{E}\,\lVert\phi(x, y) - \phi(x, G(x))\rVert_1")
-        )
+    if values.feature_matching and not coded:
+        terms.append(weighted("feature_matching", r"\mathbb{E}\,\lVert\phi(x, y) - \phi(x, G(x))\rVert_1"))
         notes.append(r"$\phi$ are the maps inside D, of all its layers.")
     if not values.validity:
         return _equation("G", terms[0], terms[1:]) + "\n\n" + "\n".join(f"- {note}" for note in notes)
     weight = "" if values.validity == 1 else rf"{controls.show(values.validity)}\,"
     judged = _equation("D", objective.formula_d, [])
     drawn = _equation("G", weight + objective.formula_g, terms)
-    fake = "G_{AB}(a)" if values.cycle else "G(x)"
+    fake = ("G_B(z_a)" if values.kl else "G_B(c_a, s)") if coded else "G_{AB}(a)" if values.cycle else "G(x)"
     notes.append(rf"$D$ scores overlapping patches of {values.patch} pixels; $G(z)$ in its losses is ${fake}$ here.")
     notes += _objective_notes(values)
     return f"{judged}\n\n{drawn}\n\n" + "\n".join(f"- {note}" for note in notes)
+
+
+def _coded_terms(values: Settings) -> tuple[list[tuple[str, str]], list[str]]:
+    """(knob, formula) of each term of the generators of UNIT (where `kl` is on) or MUNIT, and notes on the symbols."""
+    other_way = "The losses of the way back, from B to A, are the same with $a$ and $b$ exchanged."
+    if values.kl:
+        divergence = r"\mathbb{E}\,\mathrm{KL}\big(\mathcal{N}(%s, 1)\,\Vert\,\mathcal{N}(0, 1)\big)"
+        written = [
+            ("reconstruction", r"\mathbb{E}\,\lVert G_A(z_a) - a\rVert_1"),
+            ("kl", divergence % r"\mu_A(a)"),
+        ]
+        notes = [
+            r"$a$ is a picture of A and $z_a = \mu_A(a) + \varepsilon$, $\varepsilon \sim \mathcal{N}(0, 1)$, its "
+            r"code; $G_A$ and $G_B$ decode a code as a picture of A and of B. The last layers of both encoders $\mu$ "
+            "and the first of both decoders are the same.",
+            other_way,
+        ]
+        if values.cycle:
+            written += [
+                ("cycle", r"\mathbb{E}\,\lVert G_A(z_{ab}) - a\rVert_1"),
+                ("kl", divergence % r"\mu_B(G_B(z_a))"),
+            ]
+            notes.insert(1, r"$z_{ab} = \mu_B(G_B(z_a)) + \varepsilon'$ is the code of the translation.")
+        return written, notes
+    return [
+        ("reconstruction", r"\mathbb{E}\,\lVert G_A(c_a, s_a) - a\rVert_1"),
+        ("content_loss", r"\mathbb{E}\,\lVert C_B(G_B(c_a, s)) - c_a\rVert_1"),
+        ("style_loss", r"\mathbb{E}\,\lVert S_B(G_B(c_a, s)) - s\rVert_1"),
+        ("cycle", r"\mathbb{E}\,\lVert G_A(C_B(G_B(c_a, s)), s_a) - a\rVert_1"),
+    ], [
+        r"$a$ is a picture of A, $c_a = C_A(a)$ its content and $s_a = S_A(a)$ its style; $s \sim \mathcal{N}(0, 1)$ "
+        r"is a style of B, and $G_B(c_a, s)$ the content of $a$ in that style.",
+        other_way,
+    ]
 
 
 def _objective_notes(values: Settings) -> list[str]:
@@ -226,6 +267,8 @@ def page(name: str) -> list[Any]:
     values = method_settings(name)
     write = {"generator": formulas, "classifier": reading_formula, "translator": translation_formula}
     formula = write[find_method(name).kind](values)
+    if find_method(name).family == "coupled":
+        formula += "\n" + _COUPLED
     drawn = f"<h3>The networks</h3><p class='pg-fine'>For 32 × 32 colour pictures.</p>{sketches(name)}"
     networks = f"<div class='pg-sketches'>{drawn}</div>"
     return [head(name), formula, networks, advice(name)]

@@ -78,7 +78,7 @@ def section_of(method: Method) -> str:
     knobs = method.knobs
     if method.kind == "classifier":
         return "Readers of pictures"
-    if method.kind == "translator":
+    if method.sides or method.kind == "translator":
         return "From picture to picture"
     if method.needs_labels or knobs.get("code_categories"):
         return "Told what to draw"
@@ -120,8 +120,7 @@ def fitting_data(preset: str) -> list[tuple[str, str]]:
     fitting = [
         spec
         for spec in DATASETS.values()
-        if (not spec.sides if method.sides != "unpaired" else spec.sides)
-        or (method.sides == "paired" and spec.paired)
+        if (not spec.sides if method.sides != "unpaired" else spec.sides) or (method.sides == "paired" and spec.paired)
     ]
     if method.sides == "paired":
         wanted = {"spade": "label map", "unet": "line drawing"}.get(method.knobs.get("translator", ""), "")
@@ -241,6 +240,8 @@ def _wire(house: House, tab: TrainTab, name: gr.Textbox, start: gr.Button, shown
     def offer_data(preset: str, data: str, size: int, request: gr.Request) -> tuple[Any, str]:
         choices = fitting_data(preset)
         kept = data if data in [name for _, name in choices] else choices[0][1]
+        if find_method(preset).sides and kept != OWN and not DATASETS[kept].sides:
+            kept = choices[0][1]  # one-sided pictures would do, paired with their edges; drawn pairs are better
         return gr.Radio(choices=choices, value=kept), preview_of(house, kept, size, house.owner(request), preset)
 
     # by whatever way the preset changed: the list, the guide, a cure or an earlier run
