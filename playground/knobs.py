@@ -168,6 +168,10 @@ KNOBS: dict[str, Knob] = _table(
     Knob("reconstruction", "float", 0.0, "Reconstruction λ", "Weight of the distance to the target (pix2pix: 100), or of a picture's own reconstruction (MUNIT: 10).", "translation", 0.0, 1000.0, live=True),
     Knob("cycle", "float", 0.0, "Cycle λ", "Weight of coming back to where one started, A to B to A; CycleGAN's is 10.", "translation", 0.0, 1000.0, live=True),
     Knob("identity", "float", 0.0, "Identity λ", "Weight of leaving a picture as it is that already is of the other side; keeps colours.", "translation", 0.0, 1000.0, live=True),
+    Knob("style_dim", "int", 8, "Style size", "Numbers that a style has, the part of a picture that a translation may choose (MUNIT).", "translation", 1, 64),
+    Knob("content_loss", "float", 0.0, "Content λ", "Weight of reading a picture's content back from its translation; MUNIT's is 1.", "translation", 0.0, 1000.0, live=True),
+    Knob("style_loss", "float", 0.0, "Style λ", "Weight of reading the style back that a translation was made with; MUNIT's is 1.", "translation", 0.0, 1000.0, live=True),
+    Knob("kl", "float", 0.0, "KL λ", "Weight of the divergence of the codes from N(0, 1), which gives both sides one space of codes (UNIT: 0.01).", "translation", 0.0, 100.0, live=True),
     # --- penalties
     Knob("gradient_penalty", "float", 0.0, "Gradient penalty λ", "WGAN-GP: pull the critic's gradient norm to 1 between real and fake; 10 is usual.", "penalties", 0.0, 1000.0, live=True),
     Knob("dragan", "float", 0.0, "DRAGAN λ", "The same penalty around real pictures.", "penalties", 0.0, 1000.0, live=True),

@@ -18,7 +18,7 @@ from playground.knobs import Settings, find, settings
 class Method:
     """One preset: what it is called, where it comes from, what it sets, and what to watch.
 
-    `family` names the wiring (`playground.families`); `sides` is "paired" or "unpaired" for translators that learn
+    `family` names the wiring (`playground.families`); `sides` is "paired" or "unpaired" for those that learn
     from two kinds of pictures; `knobs` what differs from the defaults.
     """
 
@@ -37,10 +37,14 @@ class Method:
     @property
     def kind(self) -> str:
         """What a trained model of it is: "generator", "classifier" or "translator"."""
-        return {"supervised": "classifier", "paired": "translator", "unpaired": "translator"}.get(
-            self.family, "generator"
-        )
+        return _KINDS.get(self.family, "generator")
 
+
+#: what a family's models are, where that is not a generator
+_KINDS = {
+    "supervised": "classifier", "paired": "translator", "unpaired": "translator", "styled": "translator",
+    "shared": "translator",
+}  # fmt: skip
 
 METHODS: dict[str, Method] = {}
 
@@ -395,6 +399,60 @@ _add(
     batch_size=4,
     width=32,
     ema_decay=0.99,
+)
+_CODED = dict(
+    sides="unpaired",
+    objective="least-squares",
+    reconstruction=10.0,
+    blocks=4,
+    scales=3,
+    norm_d="none",
+    learning_rate_g=1e-4,
+    learning_rate_d=1e-4,
+    batch_size=4,
+    width=32,
+    ema_decay=0.99,
+)
+_add(
+    "unit",
+    "UNIT",
+    "Liu, Breuel & Kautz 2017, Unsupervised Image-to-Image Translation Networks",
+    "https://arxiv.org/abs/1703.00848",
+    "Two variational auto-encoders share their innermost layers, so that a picture of A and its counterpart in B have "
+    "one code; a picture is translated by coding it on one side and decoding it on the other.",
+    "The reconstructions sharpen first. Where translations look like their inputs, the code holds the style as well: "
+    "raise the KL weight; where they lose what the input shows, lower it.",
+    family="shared",
+    kl=0.01,
+    cycle=10.0,
+    **_CODED,
+)
+_add(
+    "munit",
+    "MUNIT",
+    "Huang et al. 2018, Multimodal Unsupervised Image-to-Image Translation",
+    "https://arxiv.org/abs/1804.04732",
+    "A picture is taken apart into its content, which both sides share, and its style. With another style, drawn or "
+    "taken from an example, one input has many translations.",
+    "The row A → A tells whether content and style together still hold the picture. The four styles look alike at "
+    "first; as the style term falls they part in colour and stroke.",
+    family="styled",
+    content_loss=1.0,
+    style_loss=1.0,
+    **_CODED,
+)
+_add(
+    "cogan",
+    "CoGAN",
+    "Liu & Tuzel 2016, Coupled Generative Adversarial Networks",
+    "https://arxiv.org/abs/1606.07536",
+    "Two generators share their first layers, two discriminators their last ones, and one z goes into both: pairs that "
+    "belong together come out, although only the two sets were ever shown.",
+    "Two rows of the grid belong together: A above, B below from the same z. Poses agree first; the more layers a "
+    "side has of its own, the more freely it may disagree.",
+    family="coupled",
+    sides="unpaired",
+    width=32,
 )
 _add(
     "classifier",

@@ -31,7 +31,6 @@ from playground.networks.style import enlarge
 from playground.runs import atomic_write, disk_errors
 
 if TYPE_CHECKING:
-    from playground.families.sides import SideTranslator
     from playground.families.supervised import Reading
 
 FORMAT = 1
@@ -108,13 +107,9 @@ class Model:
 
         if self.kind != "generator":
             raise UsageError("This model reads pictures and draws none: choose a generator to sample from.")
-        if not isinstance(n, Integral) or not 1 <= n <= 100_000:
-            raise UsageError(f"The number of samples must be a whole number from 1 to 100,000, not {n}.")
-        if not isinstance(seed, Integral) or not 0 <= seed < 2**31:
-            raise UsageError(f"The seed must be a whole number from 0 to {2**31 - 1:,}, not {seed}.")
+        n, seed = _asked(n, seed)
         if truncation is not None and not (isinstance(truncation, Real) and 0.05 <= truncation <= 100):
             raise UsageError(f"Truncation must be a number between 0.05 and 100, not {truncation}.")
-        n, seed = int(n), int(seed)
         in_w = self.settings.architecture == "style"
         z = torch.from_numpy(seeded_latents(self.settings, n, seed, None if in_w else truncation))
         label = self._labels(labels, n)
@@ -148,6 +143,34 @@ class Model:
         return torch.cat(parts)
 
     @torch.no_grad()
+    def sample_pair(self, n: int = 16, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """Draw corresponding pictures of the two sides of a coupled generator, of which `sample` draws A alone.
+
+        Args:
+            n: how many pairs, at least 1.
+            seed: as for `sample`, whose pictures are the A of these pairs.
+
+        Returns:
+            (A, B), both (n, C, H, W) float32 in [-1, 1], on the CPU.
+
+        Raises:
+            UsageError: a model with one side, or a count or seed out of range.
+        """
+        from playground.families.adversarial import seeded_latents
+
+        generator = self.modules.get("G")
+        if self.kind != "generator" or not hasattr(generator, "pair"):
+            raise UsageError("This model has no two sides to draw pairs of: choose one that CoGAN has trained.")
+        n, seed = _asked(n, seed)
+        z = torch.from_numpy(seeded_latents(self.settings, n, seed))
+        pairs = []
+        for part in z.split(self.chunk):
+            both = generator.pair(_padded(part, self.chunk).to(self.device))
+            pairs.append([side[: len(part)].float().cpu() for side in both])
+        a, b = (torch.cat(side) for side in zip(*pairs, strict=True))
+        return a, b
+
+    @torch.no_grad()
     def read(self, images: Tensor) -> Reading:
         """Tell what is in pictures.
 
@@ -178,12 +201,13 @@ class Model:
         """What a translator can turn into what: ("AB",) or ("AB", "BA"); () for other models."""
         return family_class(METHODS[self.preset].family).directions if self.kind == "translator" else ()
 
-    def _translator(self, direction: str) -> SideTranslator:
+    def _translator(self, direction: str) -> nn.Module:
+        """From pictures of a side to pictures of the other; it has `source`, `target`, `scale` and `multiple`."""
         if self.kind != "translator":
             raise UsageError("This model does not translate pictures: choose a translator.")
         if direction not in self.directions:
             raise unknown("direction", str(direction), self.directions)
-        return self.modules["G" if "G" in self.modules else f"G_{direction}"]
+        return family_class(METHODS[self.preset].family).translator(self.modules, direction)
 
     def side(self, direction: str = "AB", *, output: bool = False) -> Side:
         """What goes into a translation (or comes out of it).
@@ -206,8 +230,14 @@ class Model:
 
     @property
     def has_dropout(self) -> bool:
-        """Whether a translation depends on its seed."""
-        return any(isinstance(m, layers.Dropout) and m.always and m.p > 0 for g in self._drawing() for m in g.modules())
+        """Whether a translation depends on its seed: by what is dropped, or by the style that is drawn."""
+        parts = (part for network in self._drawing() for part in network.modules())
+        return self.style_dim > 0 or any(isinstance(m, layers.Dropout) and m.always and m.p > 0 for m in parts)
+
+    @property
+    def style_dim(self) -> int:
+        """How many numbers a style has, of which every input has many translations; 0 for models without styles."""
+        return getattr(self._translator("AB"), "style_dim", 0) if self.kind == "translator" else 0
 
     def _drawing(self) -> list[nn.Module]:
         return [self._translator(direction) for direction in self.directions]
@@ -247,14 +277,16 @@ class Model:
             x: [N, c, h, w] float in [-1, 1] of any size from 8, or labels (see `as_input`). Sides that the network
                 can't take are padded by reflection and the result is cut.
             direction: "AB", or "BA" where `directions` has it.
-            seed: fixes what dropout drops; None drops nothing.
-            style: for models with styles; others take None.
+            seed: fixes what dropout drops; None drops nothing. It draws the style too where none is given, the same for
+                all pictures; None is the mean style, 0.
+            style: for models with styles: `style_dim` numbers, of which N(0, 1) is usual, or a picture [1, c, h, w] of
+                the output side whose style is taken; others take None.
 
         Returns:
             [N, C, h, w] float32 in [-1, 1] on the CPU, `scale` times larger; labels come as colours (see `segment`).
 
         Raises:
-            UsageError: no translator, no such direction, or something other than pictures.
+            UsageError: no translator, no such direction, something other than pictures, or a style that is none.
         """
         from playground.families.sides import paint
 
@@ -275,11 +307,10 @@ class Model:
 
     def _translated(self, x: Tensor, direction: str, seed: int | None, style: Any) -> Tensor:
         network = self._translator(direction)
-        if style is not None:
-            raise UsageError("This model has no styles: leave style out.")
         if seed is not None and not (isinstance(seed, Integral) and 0 <= seed < 2**31):
             raise UsageError(f"The seed must be a whole number from 0 to {2**31 - 1:,}, not {seed}.")
-        x = self.as_input(x, direction)
+        x, style = self.as_input(x, direction), self._style(style, direction, seed)
+        styles = () if style is None else (style.to(self.device),)
         height, width = x.shape[2:]
         if min(height, width) < 8:
             raise UsageError(f"Pictures of {width} × {height} pixels are too small to translate: 8 × 8 is the least.")
@@ -291,11 +322,36 @@ class Model:
         for layer in dropping:
             layer.always = seed is not None
         try:
-            parts = [network(part.to(self.device)).float().cpu() for part in x.split(16)]
+            parts = [network(part.to(self.device), *styles).float().cpu() for part in x.split(16)]
         finally:
             for layer in dropping:
                 layer.always = True
         return torch.cat(parts)[:, :, : height * network.scale, : width * network.scale]
+
+    def _style(self, style: Any, direction: str, seed: int | None) -> Tensor | None:
+        """The style [1, style_dim] that pictures are translated to; None for a model without styles."""
+        count = self.style_dim
+        if not count:
+            if style is not None:
+                raise UsageError("This model has no styles: leave style out.")
+            return None
+        if style is None:
+            return torch.zeros(1, count) if seed is None else _normal(count, int(seed))
+        if isinstance(style, Tensor) and style.dim() == 4:
+            if len(style) != 1:
+                raise UsageError(f"A style is taken from one picture, not from {len(style)}.")
+            example = self.as_input(style, direction[::-1])
+            if min(example.shape[2:]) < 8:
+                raise UsageError("The picture that a style is taken from needs 8 × 8 pixels at least.")
+            return self._translator(direction).style_of(example.to(self.device))
+        numbers = style.tolist() if isinstance(style, Tensor) else style
+        if (
+            not isinstance(numbers, Sequence)
+            or len(numbers) != count
+            or not all(isinstance(x, Real) and abs(x) <= 100 for x in numbers)
+        ):
+            raise UsageError(f"A style of this model is {count} numbers between ±100, or a picture [1, C, h, w].")
+        return torch.tensor([[float(x) for x in numbers]])
 
     @torch.no_grad()
     def realism(self, x: Tensor | None, y: Tensor, direction: str = "AB") -> Tensor | None:
@@ -311,7 +367,7 @@ class Model:
         from playground.families.sides import encode
 
         network = self._translator(direction)
-        judge = self.modules.get("D" if "G" in self.modules else f"D_{direction[1]}")
+        judge = self.modules.get(f"D_{direction[1]}", self.modules.get("D"))
         if judge is None or network.target.labels:
             return None
         shown = y.to(self.device, torch.float32)
@@ -418,12 +474,26 @@ def _small(value: Tensor, half: bool) -> Tensor:
     return value.half() if half and value.dim() > 1 and value.dtype == torch.float32 else value
 
 
+def _normal(count: int, seed: int) -> Tensor:
+    """[1, count] from N(0, 1)."""
+    return torch.randn(1, count, generator=torch.Generator().manual_seed(seed))
+
+
 def _reflected(x: Tensor, down: int, right: int) -> Tensor:
     """Pad below and to the right by reflection, again and again where a picture is smaller than its padding."""
     while down or right:
         a, b = min(down, x.shape[2] - 1), min(right, x.shape[3] - 1)
         x, down, right = F.pad(x, (0, b, 0, a), mode="reflect"), down - a, right - b
     return x
+
+
+def _asked(n: Any, seed: Any) -> tuple[int, int]:
+    """How many samples and of which seed; raises UsageError for what is out of range."""
+    if not isinstance(n, Integral) or not 1 <= n <= 100_000:
+        raise UsageError(f"The number of samples must be a whole number from 1 to 100,000, not {n}.")
+    if not isinstance(seed, Integral) or not 0 <= seed < 2**31:
+        raise UsageError(f"The seed must be a whole number from 0 to {2**31 - 1:,}, not {seed}.")
+    return int(n), int(seed)
 
 
 def _padded(rows: Tensor, count: int) -> Tensor:

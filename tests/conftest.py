@@ -85,7 +85,7 @@ def store_for(store: ImageStore) -> Callable[[str], ImageStore]:
         method = find_method(preset)
         if not method.sides:
             return store
-        labels = ("dark", "light") if method.knobs["translator"] == "spade" else ()
+        labels = ("dark", "light") if method.knobs.get("translator") == "spade" else ()
         palette = ((0, 0, 0), (255, 255, 255))[: len(labels)]
         a = (store.pixels > 100).to(torch.uint8) if labels else 255 - store.pixels  # what belongs to a picture
         info = DataInfo(

@@ -39,6 +39,9 @@ PROMISED = [
     "spade",
     "srgan",
     "cyclegan",
+    "unit",
+    "munit",
+    "cogan",
     "classifier",
     "attribute-classifier",
 ]
@@ -46,7 +49,7 @@ INFO = DataInfo("digits", 1, 16, 100, tuple("0123456789"), ("round", "slant"))
 ALL = list(METHODS.values())
 _PLAYERS = {
     "Generator": "G", "Classifier": "C", "Generator A → B": "G_AB", "Generator B → A": "G_BA",
-    "Discriminator of A": "D_A", "Discriminator of B": "D_B",
+    "Generator of A": "G_A", "Generator of B": "G_B", "Discriminator of A": "D_A", "Discriminator of B": "D_B",
 }  # fmt: skip
 
 

@@ -19,6 +19,9 @@ FAMILIES: dict[str, str] = {
     "adversarial": "playground.families.adversarial:Adversarial",
     "paired": "playground.families.paired:Paired",
     "unpaired": "playground.families.unpaired:Unpaired",
+    "styled": "playground.families.styled:Styled",
+    "shared": "playground.families.styled:SharedLatent",
+    "coupled": "playground.families.coupled:Coupled",
     "supervised": "playground.families.supervised:Supervised",
 }
 

@@ -192,6 +192,11 @@ class Paired(Family):
         return _networks(settings, info)
 
     @classmethod
+    def translator(cls, modules: dict[str, nn.Module], direction: str) -> nn.Module:
+        """Of a model's networks the one that translates."""
+        return modules["G"]
+
+    @classmethod
     def describe(cls, settings: Settings, info: DataInfo) -> list[tuple[str, list[Any]]]:
         check_together(settings, info)
         source, target = _sides(settings, info)

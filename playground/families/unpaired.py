@@ -44,7 +44,7 @@ class Unpaired(Family):
         check_together(settings, info)
         self.objective = objectives.OBJECTIVES[settings.objective]
         self.a, self.b = sides_of(info)
-        self.players = _networks(settings, info)
+        self.players = self.networks(settings, info)
         self.buffers = {
             name: stabilisers.ReplayBuffer(settings.replay_buffer) if settings.replay_buffer else None
             for name in ("D_A", "D_B")
@@ -59,7 +59,7 @@ class Unpaired(Family):
     def phases(self) -> tuple[Phase, ...]:
         return (
             Phase("discriminators", ("D_A", "D_B"), self.discriminator_terms, lambda: self.settings.critic_steps),
-            Phase("generators", ("G_AB", "G_BA"), self.generator_terms),
+            Phase("generators", self.averaged, self.generator_terms),
         )
 
     # --- the game
@@ -68,7 +68,7 @@ class Unpaired(Family):
         a, b = batch.images, batch.targets
         if self.settings.flip:
             a, b = mirrored((a, b), self.generator, together=False)
-        fake_b, fake_a = self.players["G_AB"](a), self.players["G_BA"](b)
+        fake_a, fake_b = self.fakes(a, b)
         self._made = (a, b, fake_a, fake_b)  # with their graphs, for the generators to answer for
         options = self._options()
         if self.objective.soft_targets and self.settings.label_smoothing:
@@ -89,24 +89,34 @@ class Unpaired(Family):
             )
         return result
 
+    def fakes(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """(pictures of A made from `b`, pictures of B made from `a`), with their graphs."""
+        fake_b = self.players["G_AB"](a)
+        return self.players["G_BA"](b), fake_b
+
     def generator_terms(self, batch: Batch) -> Terms:
         s, (a, b, fake_a, fake_b), self._made = self.settings, self._made, None
         there, back = self.players["G_AB"], self.players["G_BA"]
+        result = self.adversarial_terms(a, b, fake_a, fake_b)
+        if s.cycle > 0:
+            result["cycle_a"] = s.cycle * distance(back(fake_b), a)
+            result["cycle_b"] = s.cycle * distance(there(fake_a), b)
+        if s.identity > 0 and network_channels(self.a) == network_channels(self.b):
+            result["identity_a"] = s.identity * distance(back(a), a)
+            result["identity_b"] = s.identity * distance(there(b), b)
+        return result
+
+    def adversarial_terms(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> Terms:
+        """What the generators lose to the discriminators of both sides."""
         result: Terms = {}
         for name, real, fake in (("D_A", a, fake_a), ("D_B", b, fake_b)):
             judge, real_says = self.players[name], None
             if self.objective.relativistic:
                 with torch.no_grad():
                     real_says = judge(self._view(real))
-            result[f"adversarial_{name[-1].lower()}"] = s.validity * self.objective.generator(
+            result[f"adversarial_{name[-1].lower()}"] = self.settings.validity * self.objective.generator(
                 judge(self._view(fake)), real_says, **self._options()
             )
-        if s.cycle > 0:
-            result["cycle_a"] = s.cycle * _distance(back(fake_b), a)
-            result["cycle_b"] = s.cycle * _distance(there(fake_a), b)
-        if s.identity > 0 and network_channels(self.a) == network_channels(self.b):
-            result["identity_a"] = s.identity * _distance(back(a), a)
-            result["identity_b"] = s.identity * _distance(there(b), b)
         return result
 
     def _view(self, images: Tensor) -> Tensor:
@@ -125,14 +135,8 @@ class Unpaired(Family):
 
     def grid(self, players: dict[str, nn.Module], seed: int) -> Tensor:
         """Of pictures held out: each side, translated, and brought back."""
-        if self.held is None:
-            raise UsageError("A translator is looked at on pictures held out: set held_out above 0.")
-        if self._test is None:
-            self._test = self.held()
-        n = self.grid_plan().columns
-        at = torch.arange(n) % len(self._test.images)
-        a, b = self._test.images[at], self._test.targets[at]
-        there, back = players["G_AB"], players["G_BA"]
+        a, b = self.held_pictures()
+        there, back = (self.translator(players, direction) for direction in self.directions)
         for network in (there, back):
             layers.set_generator(network, torch.Generator(a.device).manual_seed(seed))
         fake_b, fake_a = there(a), back(b)
@@ -141,6 +145,15 @@ class Unpaired(Family):
             paint(b, self.b), paint(fake_a, self.a), paint(there(fake_a), self.b),
         ]  # fmt: skip
         return sheet(rows, self.info.size)
+
+    def held_pictures(self) -> tuple[Tensor, Tensor]:
+        """Pictures of either side that are never trained on, one a column of the grid."""
+        if self.held is None:
+            raise UsageError("A translator is looked at on pictures held out: set held_out above 0.")
+        if self._test is None:
+            self._test = self.held()
+        at = torch.arange(self.grid_plan().columns) % len(self._test.images)
+        return self._test.images[at], self._test.targets[at]
 
     def diversity(self, images: Tensor) -> tuple[Tensor, Tensor]:
         n = self.grid_plan().columns
@@ -173,13 +186,28 @@ class Unpaired(Family):
     @classmethod
     def sampling_networks(cls, settings: Settings, info: DataInfo) -> dict[str, nn.Module]:
         check_together(settings, info)
-        return _networks(settings, info)
+        return cls.networks(settings, info)
+
+    @classmethod
+    def networks(cls, settings: Settings, info: DataInfo) -> dict[str, nn.Module]:
+        """Fresh players by name."""
+        a, b = sides_of(info)
+        return {
+            **judges(settings, info),
+            "G_AB": SideTranslator(settings, a, b),
+            "G_BA": SideTranslator(settings, b, a),
+        }
+
+    @classmethod
+    def translator(cls, modules: dict[str, nn.Module], direction: str) -> nn.Module:
+        """Of a model's networks the one that translates that way."""
+        return modules[f"G_{direction}"]
 
     @classmethod
     def describe(cls, settings: Settings, info: DataInfo) -> list[tuple[str, list[Any]]]:
         check_together(settings, info)
         a, b = sides_of(info)
-        networks, found = _networks(settings, info), []
+        networks, found = cls.networks(settings, info), []
         for name, title, side in (
             ("G_AB", "Generator A → B", a),
             ("G_BA", "Generator B → A", b),
@@ -191,17 +219,15 @@ class Unpaired(Family):
         return found
 
 
-def _networks(settings: Settings, info: DataInfo) -> dict[str, nn.Module]:
-    a, b = sides_of(info)
+def judges(settings: Settings, info: DataInfo) -> dict[str, nn.Module]:
+    """D_A and D_B."""
     return {
-        "D_A": build_judge(settings, a.channels, a.size),
-        "D_B": build_judge(settings, b.channels, b.size),
-        "G_AB": SideTranslator(settings, a, b),
-        "G_BA": SideTranslator(settings, b, a),
+        f"D_{name}": build_judge(settings, s.channels, s.size) for name, s in zip("AB", sides_of(info), strict=True)
     }
 
 
-def _distance(x: Tensor, y: Tensor) -> Tensor:
+def distance(x: Tensor, y: Tensor) -> Tensor:
+    """The mean |x − y| of a value."""
     return (x.float() - y.float()).abs().mean()
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
-from playground.data.base import DataInfo, ImageStore
+from playground.data.base import DataInfo, ImageStore, Side
 from playground.families import family_class, initialising
 from playground.latent.reader import Reader
 from playground.latent.space import LatentSpace
@@ -24,6 +25,8 @@ def tiny_model(preset: str = "dcgan", channels: int = 1, **knobs: Any) -> Model:
     """A generator of 16 px (unless told) with random weights, in the state that a saved model has."""
     chosen = method_settings(preset, {"width": 4, "size": 16, "latent_dim": 8, **knobs})
     info = DataInfo("tiny", channels, chosen.size, 48, CLASSES)
+    if METHODS[preset].sides:
+        info = replace(info, classes=(), sides=tuple(Side(name, channels, chosen.size) for name in "AB"))
     with initialising(3):
         modules = family_class(METHODS[preset].family).sampling_networks(chosen, info)
         network = modules["G"].network

@@ -211,7 +211,7 @@ _add(
     EMOJI_STYLES,
     "Redraws Noto emoji in the manner of Firefox OS and back, 64 × 64. It was never told which emoji belong together; "
     "a tenth of those that both have was kept to measure with.",
-    size=64, steps=4_500, batch_size=4, width=24, precision="bfloat16", flip=True, patch=34, ema_decay=0.995, seed=1,
+    size=64, steps=3_500, batch_size=4, width=24, precision="bfloat16", flip=True, patch=34, ema_decay=0.995, seed=1,
 )  # fmt: skip
 
 
