@@ -17,16 +17,13 @@ from playground import objectives, penalties, stabilisers, terms
 from playground.conditions import Codes, LabelInput, LabelMaps, Projection, row_labels
 from playground.data.base import Batch, DataInfo
 from playground.errors import UsageError
-from playground.families.base import Family, GridPlan, Phase, Terms, check_one_sided
+from playground.families.base import Family, GridPlan, Phase, Terms, check_one_sided, objective_options
 from playground.knobs import Settings
 from playground.networks import build_generator, build_trunk, layers
 from playground.networks.autoencoder import build_autoencoder
 from playground.networks.describe import describe as describe_network
 from playground.networks.style import EqualLinear, Growing, enlarge, fade_real
 from playground.schedules import growth, learning_rate_factor, noise_sigma
-
-#: the knob behind each objective's option, where the two are not called the same
-OPTION_KNOBS = {"form": "kl_form"}
 
 
 class Judgement(NamedTuple):
@@ -367,7 +364,7 @@ class Adversarial(Family):
 
     def _options(self) -> dict[str, Any]:
         """The objective's options from the knobs of the same name."""
-        return {name: self.settings[OPTION_KNOBS.get(name, name)] for name in self.objective.options}
+        return objective_options(self.objective, self.settings)
 
     def _clip(self) -> None:
         if self.settings.weight_clip > 0:

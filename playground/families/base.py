@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from playground.data.base import Batch, DataInfo
 from playground.errors import UsageError
 from playground.knobs import Settings
+from playground.objectives import Objective
 
 Terms = dict[str, Tensor]
 
@@ -120,6 +121,15 @@ class Family(ABC):
     def describe(cls, settings: Settings, info: DataInfo) -> list[tuple[str, list[Any]]]:
         """[(title, layer rows)] of the networks these settings build."""
         raise NotImplementedError
+
+
+#: the knob behind each objective's option, where the two are not called the same
+_OPTION_KNOBS = {"form": "kl_form"}
+
+
+def objective_options(objective: Objective, settings: Settings) -> dict[str, Any]:
+    """The options of an objective's losses, from the knobs behind them."""
+    return {name: settings[_OPTION_KNOBS.get(name, name)] for name in objective.options}
 
 
 def check_one_sided(info: DataInfo) -> None:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from playground import objectives, stabilisers
 from playground.data.base import Batch, DataInfo
 from playground.errors import UsageError
-from playground.families.adversarial import OPTION_KNOBS, draw_latents, seeded_latents
-from playground.families.base import Family, GridPlan, Phase, Terms
+from playground.families.adversarial import draw_latents, seeded_latents
+from playground.families.base import Family, GridPlan, Phase, Terms, objective_options
 from playground.families.sides import mirrored, sheet, sides_of
 from playground.knobs import Settings
 from playground.networks import build_generator, build_trunk, layers
@@ -164,7 +164,7 @@ class Coupled(Family):
         return stabilisers.instance_noise(images, sigma, self.generator) if sigma > 0 else images
 
     def _options(self) -> dict[str, Any]:
-        return {name: self.settings[OPTION_KNOBS.get(name, name)] for name in self.objective.options}
+        return objective_options(self.objective, self.settings)
 
     # --- what is seen of it
 

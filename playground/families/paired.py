@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from playground import objectives, stabilisers, terms
 from playground.data.base import Batch, DataInfo, Side, label_numbers
 from playground.errors import UsageError
-from playground.families.base import Family, GridPlan, Phase, Terms
+from playground.families.base import Family, GridPlan, Phase, Terms, objective_options
 from playground.families.sides import (
     SideTranslator,
     build_judge,
@@ -125,7 +125,7 @@ class Paired(Family):
         return stabilisers.instance_noise(shown, s.instance_noise, self.generator) if s.instance_noise > 0 else shown
 
     def _options(self) -> dict[str, Any]:
-        return {name: self.settings[name] for name in self.objective.options}
+        return objective_options(self.objective, self.settings)
 
     # --- what is seen of it
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from playground import objectives, stabilisers
 from playground.data.base import Batch, DataInfo
 from playground.errors import UsageError
-from playground.families.base import Family, GridPlan, Phase, Terms
+from playground.families.base import Family, GridPlan, Phase, Terms, objective_options
 from playground.families.sides import (
     SideTranslator,
     build_judge,
@@ -126,7 +126,7 @@ class Unpaired(Family):
         return stabilisers.instance_noise(images, s.instance_noise, self.generator) if s.instance_noise > 0 else images
 
     def _options(self) -> dict[str, Any]:
-        return {name: self.settings[name] for name in self.objective.options}
+        return objective_options(self.objective, self.settings)
 
     # --- what is seen of it
 

@@ -192,7 +192,10 @@ class PaddedBlock(nn.Module):
 
 
 class ResidualTranslator(nn.Module):
-    """[N, inputs, h, w] -> [N, outputs, h, w]; h and w multiples of 4."""
+    """[N, inputs, h, w] -> [N, outputs, h, w]; h and w multiples of 4.
+
+    Doublings are a convolution and a bilinear enlargement, as in `UNet`: fractionally-strided ones left a checkerboard.
+    """
 
     multiple = 4
 
@@ -217,9 +220,10 @@ class ResidualTranslator(nn.Module):
         layers |= {f"block{i + 1}": PaddedBlock(4 * width, norm) for i in range(blocks)}
         for i in (2, 1):
             layers |= {
-                f"double{i}": nn.ConvTranspose2d(width * 2 * i, width * i, 3, 2, 1, output_padding=1, bias=bias),
-                f"double{i}_norm": norm_of_maps(norm, width * i),
-                f"double{i}_act": activation("relu"),
+                f"conv{i}": nn.Conv2d(width * 2 * i, width * i, 3, padding=1, bias=bias),
+                f"conv{i}_norm": norm_of_maps(norm, width * i),
+                f"conv{i}_act": activation("relu"),
+                f"double{i}": _doubled(),
             }
         layers |= {
             "last_pad": nn.ReflectionPad2d(3),
@@ -301,7 +305,7 @@ class SpadeGenerator(nn.Module):
         for i, block in enumerate(self.blocks):
             x = block(x, m)
             if i < 4:
-                x = F.interpolate(x, scale_factor=2, mode="nearest")
+                x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         return self.picture(x)
 
 

@@ -183,8 +183,8 @@ _add(
     "spade",
     FACES_LABELS,
     "Paints a face, 64 × 64, from a map that says what is where: skin, hair, eyes, glasses and so on.",
-    size=64, steps=5_000, batch_size=8, rate_decay="linear", decay_from=0.5, ema_decay=0.995, held_out=0.02,
-    max_images=24_576, seed=1,
+    size=64, steps=6_000, batch_size=8, learning_rate_g=0.0005, rate_decay="linear", decay_from=0.5, ema_decay=0.995,
+    held_out=0.02, max_images=24_576, seed=1,
 )  # fmt: skip
 _add(
     "faces-segmentation",
@@ -211,7 +211,7 @@ _add(
     EMOJI_STYLES,
     "Redraws Noto emoji in the manner of Firefox OS and back, 64 × 64. It was never told which emoji belong together; "
     "a tenth of those that both have was kept to measure with.",
-    size=64, steps=3_500, batch_size=4, width=24, precision="bfloat16", flip=True, patch=34, ema_decay=0.995, seed=1,
+    size=64, steps=12_000, batch_size=4, width=24, precision="bfloat16", flip=True, patch=34, ema_decay=0.995, seed=1,
 )  # fmt: skip
 
 

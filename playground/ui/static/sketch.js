@@ -124,7 +124,8 @@
       // the result
       this.output = el("canvas.pg-sk-output", { role: "img", "aria-label": "What the model makes of your drawing" });
       this.overlay = el("canvas.pg-sk-overlay", { "aria-hidden": "true", hidden: true });
-      this.nothing = el("div.pg-sk-nothing", {}, glyph("pen"), el("b", {}, "Draw something"), el("span", {}, "What the model makes of it appears here, stroke by stroke."));
+      this.nothing = el("div.pg-sk-nothing", {}, glyph("pen"), this.nothingTitle = el("b"), this.nothingText = el("span"));
+      this.hint(true);
       this.variant = button("again", "Another variant", "Draw anew what dropout leaves to chance", () => this.newVariant());
       this.realism = button("eye", "What looks real", "What the discriminator takes for real, patch by patch", () => this.setRealism(!this.state.realism), { "aria-pressed": "false" });
       this.legend = el("p.pg-sk-legend", { hidden: true }, el("i.made"), "looks made", el("i.real"), "looks real", this.judged = el("b"));
@@ -401,7 +402,9 @@
         const { since } = this.wanted, { facts, way } = this;
         this.wanted = null;
         const raw = this.board.raw();
-        if (this.board.isBlank(raw)) { this.show(null); this.say(null); continue; }
+        const blank = this.board.isBlank(raw);
+        this.hint(blank);
+        if (blank) { this.show(null); this.say(null); continue; }
         try {
           const realism = this.state.realism && way.realism;
           const answer = await pg.fetchFile(`sketch/stroke?${this.query({ seed: this.state.seed, realism: +realism })}`, raw, { type: "application/octet-stream" });
@@ -419,6 +422,12 @@
         }
       }
       this.busy = false;
+    }
+
+    /** What stands in place of the result: an invitation on an empty canvas, else a word of patience. */
+    hint(blank) {
+      this.nothingTitle.textContent = blank ? "Draw something" : "At work…";
+      this.nothingText.textContent = blank ? "What the model makes of it appears here, stroke by stroke." : "The first picture takes a moment longer.";
     }
 
     say(sentence) {
