@@ -427,7 +427,8 @@ def test_a_picture_a_latent_and_a_recipe_can_be_taken_away(client, tmp_path, mon
     picture = shown(exported(client, "png", size=64))
     assert picture.shape == (64, 64, 3)
     small = np.asarray(Image.fromarray(picture).resize((16, 16), Image.Resampling.BOX)).astype(int)
-    assert np.abs(small - post(client, "frame", recipe=recipe(seed=6))).mean() < 12, "enlarged, the same picture"
+    same, other = (np.abs(small - post(client, "frame", recipe=recipe(seed=seed))).mean() for seed in (6, 7))
+    assert same < 0.5 * other, "enlarged, the same picture"
     latent = np.load(io.BytesIO(exported(client, "npy")), allow_pickle=False)
     assert latent.shape == (8,) and latent.dtype == np.float32
     replayed = recipe(a={"vector": encode_vector(torch.from_numpy(latent)), "space": "w"})

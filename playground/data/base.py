@@ -159,6 +159,8 @@ class PairStore(ImageStore):
         self._length = count_a if info.paired else longer * self.MEETINGS
         rng = np.random.default_rng(0x5EED)
         self._meetings = None if info.paired else rng.integers(0, 2**31, self.MEETINGS)
+        if self._meetings is not None:
+            self._meetings[0] = 0  # so that pictures held out at the same places meet each other
 
     def __len__(self) -> int:
         return self._length
@@ -182,9 +184,11 @@ class PairStore(ImageStore):
         """(virtual pairs of taught pictures, pairs of pictures held out): `share` of either side, at least two."""
         held = []
         for i, count in enumerate((len(self.pixels), len(self.other_pixels))):
+            mark, most = torch.zeros(count, dtype=torch.bool), max(2, round(share * count))
             order = np.random.default_rng([seed, count, i, 0x5EED]).permutation(count)
-            mark = torch.zeros(count, dtype=torch.bool)
-            mark[torch.from_numpy(order[: max(2, round(share * count))])] = True
+            if isinstance(self, DrawnStore):  # mixed as they come: with the last ones held, batches stay in chunks
+                order = np.arange(count)[::-1].copy()
+            mark[torch.from_numpy(order[:most])] = True
             held.append(mark)
         of_a, of_b = self.partners(torch.arange(len(self)))
         of_a, of_b = held[0][of_a.cpu()], held[1][of_b.cpu()]

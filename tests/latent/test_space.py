@@ -151,7 +151,7 @@ def test_drawing_has_the_right_gradient(make_space: Make, preset: str):
     """The slope along a direction agrees with small differences."""
     space = make_space(preset)
     z = space.z_samples(1, 2)
-    step = torch.randn(1, 8, generator=torch.Generator().manual_seed(1)) * 1e-2
+    step = torch.randn(1, 8, generator=torch.Generator().manual_seed(1)) * 1e-3  # short: activations have kinks
     weight = torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(2))
 
     def height(z: torch.Tensor) -> torch.Tensor:
@@ -160,7 +160,7 @@ def test_drawing_has_the_right_gradient(make_space: Make, preset: str):
     with torch.no_grad():
         measured = (height(z + step) - height(z - step)) / 2
     (slope,) = torch.autograd.grad(height(z.requires_grad_()), z)
-    assert (slope * step).sum().item() == pytest.approx(measured.item(), rel=0.05, abs=1e-3)
+    assert (slope * step).sum().item() == pytest.approx(measured.item(), rel=0.05, abs=2e-4)
 
 
 def test_each_layers_style_has_a_gradient(styled: LatentSpace):
