@@ -239,7 +239,7 @@ class Trainer:
         if compared is not None:
             return _spread(compared[0]) / max(_spread(compared[1]), 1e-6)
         plan = self.family.grid_plan()
-        by_class = getattr(self.family, "labelled", False) and plan.rows > 1
+        by_class = self.family.labelled and plan.rows > 1
         if self._real_spread is None:
             real = self.store.take(_typical(self.store, 512 if by_class else 64))
             groups = [real.images[real.labels == k][:16] for k in range(plan.rows)] if by_class else [real.images]

@@ -55,6 +55,8 @@ class Family(ABC):
     learning_rates: ClassVar[dict[str, str]] = {"D": "learning_rate_d"}
     #: what a trained model of it is: "generator", "classifier" or "translator"
     kind: ClassVar[str] = "generator"
+    #: whether the rows of its grid are classes
+    labelled: bool = False
     #: whether its networks are known to learn as well with bfloat16 inside
     robust: ClassVar[bool] = False
 
@@ -63,6 +65,7 @@ class Family(ABC):
         self.players: dict[str, nn.Module] = {}
         self.generator: torch.Generator | None = None
         self.held: Callable[[], Batch] | None = None  # pictures that are never trained on; set by the trainer
+        self._test: Batch | None = None
         self.step = 0
         self.total_steps = settings.steps
 
@@ -89,6 +92,14 @@ class Family(ABC):
     def diversity(self, images: Tensor) -> tuple[Tensor, Tensor] | None:
         """Of the grid's pictures, (drawn ones, real ones to compare their variety with); None: real ones at random."""
         return None
+
+    def tested(self) -> Batch:
+        """The pictures held out; raises UsageError where none are."""
+        if self._test is None:
+            if self.held is None:
+                raise UsageError(f"A {self.kind} is tested on pictures held out: set held_out above 0.")
+            self._test = self.held()
+        return self._test
 
     def facts(self) -> dict[str, Any]:
         """What a saved model states beyond its settings and data; plain JSON types."""
@@ -130,6 +141,14 @@ _OPTION_KNOBS = {"form": "kl_form"}
 def objective_options(objective: Objective, settings: Settings) -> dict[str, Any]:
     """The options of an objective's losses, from the knobs behind them."""
     return {name: settings[_OPTION_KNOBS.get(name, name)] for name in objective.options}
+
+
+def smoothed_options(objective: Objective, settings: Settings) -> dict[str, Any]:
+    """The same for a discriminator's loss, whose target for real pictures may be smoothed."""
+    options = objective_options(objective, settings)
+    if objective.soft_targets and settings.label_smoothing:
+        options["real_target"] = 1 - settings.label_smoothing
+    return options
 
 
 def check_one_sided(info: DataInfo) -> None:

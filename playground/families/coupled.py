@@ -18,8 +18,13 @@ from playground import objectives, stabilisers
 from playground.data.base import Batch, DataInfo
 from playground.errors import UsageError
 from playground.families.adversarial import draw_latents, seeded_latents
-from playground.families.base import Family, GridPlan, Phase, Terms, objective_options
-from playground.families.sides import mirrored, sheet, sides_of
+from playground.families.base import Family, GridPlan, Phase, Terms, objective_options, smoothed_options
+from playground.families.sides import (
+    check_two_sided,
+    mirrored,
+    sheet,
+    sides_of,
+)
 from playground.knobs import Settings
 from playground.networks import build_generator, build_trunk, layers
 from playground.networks.describe import describe as describe_network
@@ -123,9 +128,7 @@ class Coupled(Family):
     def discriminator_terms(self, batch: Batch) -> Terms:
         real, judge, result = self._reals(batch), self.players["D"], {}
         self._made, self._real = self._make(len(real[0])), real[0]
-        options = self._options()
-        if self.objective.soft_targets and self.settings.label_smoothing:
-            options["real_target"] = 1 - self.settings.label_smoothing
+        options = smoothed_options(self.objective, self.settings)
         scores: dict[str, list[Tensor]] = {"real": [], "fake": []}
         for side, x, fake in zip("AB", real, self._made, strict=True):
             says = judge(self._view(x), side), judge(self._view(fake.detach()), side)
@@ -145,7 +148,9 @@ class Coupled(Family):
                 with torch.no_grad():
                     real_says = judge(self._view(x), side)
             says = judge(self._view(fake), side)
-            result[f"adversarial_{side.lower()}"] = self.objective.generator(says, real_says, **self._options())
+            result[f"adversarial_{side.lower()}"] = self.objective.generator(
+                says, real_says, **objective_options(self.objective, self.settings)
+            )
         return result
 
     def _make(self, count: int) -> tuple[Tensor, Tensor]:
@@ -162,9 +167,6 @@ class Coupled(Family):
             images = stabilisers.augment(images, s.augment, self.generator)
         sigma = noise_sigma(self.step, s.instance_noise, s.instance_noise_steps) if s.instance_noise > 0 else 0.0
         return stabilisers.instance_noise(images, sigma, self.generator) if sigma > 0 else images
-
-    def _options(self) -> dict[str, Any]:
-        return objective_options(self.objective, self.settings)
 
     # --- what is seen of it
 
@@ -229,11 +231,7 @@ def _networks(settings: Settings, info: DataInfo) -> dict[str, nn.Module]:
 def check_together(settings: Settings, info: DataInfo) -> None:
     """Raise UsageError, with one sentence, for data or settings that this family can't work with."""
     s = settings
-    if not info.sides:
-        raise UsageError(
-            f"This preset learns from two sets of pictures and '{info.name}' is one: use 'faces-styles', or a folder "
-            "with two folders A and B (or trainA and trainB)."
-        )
+    check_two_sided(info)
     a, b = sides_of(info)
     if a.labels or b.labels:
         raise UsageError(f"'{info.name}' holds label maps, which coupled generators can't draw: use 'faces-styles'.")

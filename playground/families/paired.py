@@ -20,10 +20,12 @@ from torch.nn import functional as F
 from playground import objectives, stabilisers, terms
 from playground.data.base import Batch, DataInfo, Side, label_numbers
 from playground.errors import UsageError
-from playground.families.base import Family, GridPlan, Phase, Terms, objective_options
+from playground.families.base import Family, GridPlan, Phase, Terms, objective_options, smoothed_options
 from playground.families.sides import (
     SideTranslator,
     build_judge,
+    check_judged_by_patches,
+    distance,
     encode,
     mirrored,
     network_channels,
@@ -70,9 +72,7 @@ class Paired(Family):
         real_says = self.players["D"](self._shown(x, y))
         fake_says = self.players["D"](self._shown(x, fake.detach()))
         self._scores = {"real": real_says.detach().flatten(), "fake": fake_says.detach().flatten()}
-        options = self._options()
-        if self.objective.soft_targets and self.settings.label_smoothing:
-            options["real_target"] = 1 - self.settings.label_smoothing
+        options = smoothed_options(self.objective, self.settings)
         return {"adversarial": self.objective.discriminator(real_says, fake_says, **options)}
 
     def generator_terms(self, batch: Batch) -> Terms:
@@ -98,7 +98,9 @@ class Paired(Family):
             if self.objective.relativistic:
                 with torch.no_grad():
                     real_says = judge(self._shown(x, y))
-            result["adversarial"] = s.validity * self.objective.generator(says, real_says, **self._options())
+            result["adversarial"] = s.validity * self.objective.generator(
+                says, real_says, **objective_options(self.objective, self.settings)
+            )
         if s.reconstruction > 0:
             result["reconstruction"] = s.reconstruction * self._distance(fake, y)
         with torch.no_grad():
@@ -107,9 +109,7 @@ class Paired(Family):
 
     def _distance(self, fake: Tensor, y: Tensor) -> Tensor:
         """‖y − G(x)‖₁ a value, in [0, 2]; the cross-entropy in nats a pixel where B is a label map."""
-        if self.target.labels:
-            return F.cross_entropy(fake.float(), label_numbers(y))
-        return (fake.float() - y).abs().mean()
+        return F.cross_entropy(fake.float(), label_numbers(y)) if self.target.labels else distance(fake, y)
 
     def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
         x, y = _given(self.settings, batch)
@@ -123,9 +123,6 @@ class Paired(Family):
         if s.augment != "none":
             shown = stabilisers.augment(shown, s.augment, self.generator)
         return stabilisers.instance_noise(shown, s.instance_noise, self.generator) if s.instance_noise > 0 else shown
-
-    def _options(self) -> dict[str, Any]:
-        return objective_options(self.objective, self.settings)
 
     # --- what is seen of it
 
@@ -166,15 +163,10 @@ class Paired(Family):
         return dict(self._scores)
 
     def _held_pairs(self, count: int, start: int = 0) -> tuple[Tensor, Tensor]:
-        if self.held is None:
-            raise UsageError("A translator is looked at on pictures held out: set held_out above 0.")
-        if self._test is None:
-            self._test = self.held()
-        at = (torch.arange(count) + start) % len(self._test.images)
-        part = Batch(self._test.images[at], targets=None if self._test.targets is None else self._test.targets[at])
+        test = self.tested()
+        at = (torch.arange(count) + start) % len(test.images)
+        part = Batch(test.images[at], targets=None if test.targets is None else test.targets[at])
         return _given(self.settings, part)
-
-    _test: Batch | None = None
 
     def singular_values(self) -> dict[str, Tensor]:
         return layers.singular_values(self.players["D"]) if self.settings.spectral_norm and "D" in self.players else {}
@@ -250,9 +242,7 @@ def shrink(y: Tensor, scale: int) -> Tensor:
 
 def _error(fake: Tensor, y: Tensor, target: Side) -> Tensor:
     """Mean |y − G(x)| a value in [0, 2], or the share of pixels whose label is wrong."""
-    if target.labels:
-        return (fake.argmax(1) != label_numbers(y)).float().mean()
-    return (fake.float() - y).abs().mean()
+    return (fake.argmax(1) != label_numbers(y)).float().mean() if target.labels else distance(fake, y)
 
 
 def check_together(settings: Settings, info: DataInfo) -> None:
@@ -273,12 +263,6 @@ def check_together(settings: Settings, info: DataInfo) -> None:
         )
     if s.translator == "spade" and not sides_of(info)[0].labels:
         raise UsageError(f"SPADE starts from a label map and '{info.name}' has none: use 'faces-labels', or pix2pix.")
-    if s.held_out <= 0:
-        raise UsageError("A translator is looked at on pictures held out: set held_out above 0.")
     if s.validity <= 0 and s.reconstruction <= 0:
         raise UsageError("Nothing is left to learn: set validity or reconstruction above 0.")
-    objective = objectives.OBJECTIVES[s.objective]
-    if objective.energy:
-        raise UsageError("A patch discriminator gives scores, not energies: choose another objective than energy.")
-    if s.gradient_penalty or s.dragan or s.r1 or s.r2 or s.weight_clip or s.unroll_steps:
-        raise UsageError("Translators know no gradient penalties, clipping or unrolling: set them to 0.")
+    check_judged_by_patches(s)

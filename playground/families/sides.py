@@ -9,9 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from playground.data.base import DataInfo, Side, label_numbers
+from playground.errors import UsageError
 from playground.knobs import Settings
 from playground.networks import layers
 from playground.networks.translators import MultiScale, build_translator
+from playground.objectives import OBJECTIVES
 
 
 def sides_of(info: DataInfo) -> tuple[Side, Side]:
@@ -88,6 +90,31 @@ def build_judge(settings: Settings, channels: int, size: int) -> MultiScale:
         norm=settings.norm_d,
         spectral_norm=layers.apply_spectral_norm if settings.spectral_norm else None,
     )
+
+
+def distance(x: Tensor, y: Tensor) -> Tensor:
+    """The mean |x − y| of a value."""
+    return (x.float() - y.float()).abs().mean()
+
+
+def check_two_sided(info: DataInfo) -> None:
+    """Raise UsageError for one set of pictures where two are learned from."""
+    if not info.sides:
+        raise UsageError(
+            f"This preset learns from two sets of pictures and '{info.name}' is one: use 'faces-styles', or a folder "
+            "with two folders A and B (or trainA and trainB)."
+        )
+
+
+def check_judged_by_patches(settings: Settings) -> None:
+    """Raise UsageError for settings that a translator and its patch discriminators don't know."""
+    s = settings
+    if s.held_out <= 0:
+        raise UsageError("A translator is looked at on pictures held out: set held_out above 0.")
+    if OBJECTIVES[s.objective].energy:
+        raise UsageError("A patch discriminator gives scores, not energies: choose another objective than energy.")
+    if s.gradient_penalty or s.dragan or s.r1 or s.r2 or s.weight_clip or s.unroll_steps:
+        raise UsageError("Translators know no gradient penalties, clipping or unrolling: set them to 0.")
 
 
 def mirrored(batch: Sequence[Tensor], generator: torch.Generator | None, together: bool) -> list[Tensor]:

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from playground.data.base import Batch, DataInfo, Side
 from playground.families.base import GridPlan, Terms
-from playground.families.sides import paint, sheet, sides_of
-from playground.families.unpaired import Unpaired, check_together, distance, judges
+from playground.families.sides import distance, paint, sheet, sides_of
+from playground.families.unpaired import Unpaired, check_together, judges
 from playground.knobs import Settings
 from playground.networks.describe import describe as describe_network
 from playground.networks.styles import SharedCoder, StyleCoder, reference_size, standard_divergence

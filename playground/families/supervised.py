@@ -81,7 +81,6 @@ class Supervised(Family):
         super().__init__(settings, info)
         check_together(settings, info)
         self.players = {"C": Classifier(settings, info)}
-        self._test: Batch | None = None
         self._correct: dict[str, Tensor] = {}
 
     # --- learning
@@ -133,7 +132,7 @@ class Supervised(Family):
 
     def grid(self, players: dict[str, nn.Module], seed: int) -> Tensor:
         """Of the pictures held out, each row those that C is surest of, the surest first."""
-        plan, test = self.grid_plan(), self._tested()
+        plan, test = self.grid_plan(), self.tested()
         images = test.images
         reading = players["C"](images)
         logits = reading.class_logits if reading.class_logits is not None else reading.attribute_logits
@@ -146,7 +145,7 @@ class Supervised(Family):
 
     def observations(self) -> dict[str, Tensor]:
         """Accuracy and error on pictures held out (64 of them, in turn) and on the batch just learned from."""
-        test, network = self._tested(), self.players["C"]
+        test, network = self.tested(), self.players["C"]
         count = len(test.images)
         at = (torch.arange(min(64, count)) + 64 * self.step) % count
         batch = Batch(*(None if t is None else t[at] for t in (test.images, test.labels, test.attributes)))
@@ -161,19 +160,11 @@ class Supervised(Family):
 
     def facts(self) -> dict[str, Any]:
         """`binary`: which attributes are either there or not, by the truth of the pictures held out."""
-        test = self._tested()
+        test = self.tested()
         if test.attributes is None:
             return {}
         columns = zip(self.info.attributes, binary_columns(test.attributes).tolist(), strict=True)
         return {"binary": [name for name, binary in columns if binary]}
-
-    def _tested(self) -> Batch:
-        """The pictures held out."""
-        if self._test is None:
-            if self.held is None:
-                raise UsageError("A classifier is tested on pictures held out: set held_out above 0.")
-            self._test = self.held()
-        return self._test
 
     def check_change(self, name: str, value: Any) -> None:
         if name in ("auxiliary", "attribute_loss") and (value > 0) != (self.settings[name] > 0):

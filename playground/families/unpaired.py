@@ -16,10 +16,13 @@ from torch import Tensor, nn
 from playground import objectives, stabilisers
 from playground.data.base import Batch, DataInfo
 from playground.errors import UsageError
-from playground.families.base import Family, GridPlan, Phase, Terms, objective_options
+from playground.families.base import Family, GridPlan, Phase, Terms, objective_options, smoothed_options
 from playground.families.sides import (
     SideTranslator,
     build_judge,
+    check_judged_by_patches,
+    check_two_sided,
+    distance,
     mirrored,
     network_channels,
     paint,
@@ -51,7 +54,6 @@ class Unpaired(Family):
         }
         self._made: tuple[Tensor, ...] | None = None
         self._scores: dict[str, Tensor] = {}
-        self._test: Batch | None = None
 
     def held_share(self) -> float:
         return self.settings.held_out
@@ -70,9 +72,7 @@ class Unpaired(Family):
             a, b = mirrored((a, b), self.generator, together=False)
         fake_a, fake_b = self.fakes(a, b)
         self._made = (a, b, fake_a, fake_b)  # with their graphs, for the generators to answer for
-        options = self._options()
-        if self.objective.soft_targets and self.settings.label_smoothing:
-            options["real_target"] = 1 - self.settings.label_smoothing
+        options = smoothed_options(self.objective, self.settings)
         result: Terms = {}
         for name, real, fake in (("D_A", a, fake_a), ("D_B", b, fake_b)):
             judge, fake = self.players[name], fake.detach()
@@ -115,7 +115,7 @@ class Unpaired(Family):
                 with torch.no_grad():
                     real_says = judge(self._view(real))
             result[f"adversarial_{name[-1].lower()}"] = self.settings.validity * self.objective.generator(
-                judge(self._view(fake)), real_says, **self._options()
+                judge(self._view(fake)), real_says, **objective_options(self.objective, self.settings)
             )
         return result
 
@@ -124,9 +124,6 @@ class Unpaired(Family):
         if s.augment != "none":
             images = stabilisers.augment(images, s.augment, self.generator)
         return stabilisers.instance_noise(images, s.instance_noise, self.generator) if s.instance_noise > 0 else images
-
-    def _options(self) -> dict[str, Any]:
-        return objective_options(self.objective, self.settings)
 
     # --- what is seen of it
 
@@ -148,12 +145,9 @@ class Unpaired(Family):
 
     def held_pictures(self) -> tuple[Tensor, Tensor]:
         """Pictures of either side that are never trained on, one a column of the grid."""
-        if self.held is None:
-            raise UsageError("A translator is looked at on pictures held out: set held_out above 0.")
-        if self._test is None:
-            self._test = self.held()
-        at = torch.arange(self.grid_plan().columns) % len(self._test.images)
-        return self._test.images[at], self._test.targets[at]
+        test = self.tested()
+        at = torch.arange(self.grid_plan().columns) % len(test.images)
+        return test.images[at], test.targets[at]
 
     def diversity(self, images: Tensor) -> tuple[Tensor, Tensor]:
         n = self.grid_plan().columns
@@ -226,28 +220,14 @@ def judges(settings: Settings, info: DataInfo) -> dict[str, nn.Module]:
     }
 
 
-def distance(x: Tensor, y: Tensor) -> Tensor:
-    """The mean |x − y| of a value."""
-    return (x.float() - y.float()).abs().mean()
-
-
 def check_together(settings: Settings, info: DataInfo) -> None:
     """Raise UsageError, with one sentence, for data or settings that this family can't work with."""
     s = settings
-    if not info.sides:
-        raise UsageError(
-            f"This preset learns from two sets of pictures and '{info.name}' is one: use 'faces-styles', or a folder "
-            "with two folders A and B (or trainA and trainB)."
-        )
+    check_two_sided(info)
     if any(side.labels for side in info.sides):
         raise UsageError(f"'{info.name}' holds label maps, which unpaired presets can't draw: use pix2pix or spade.")
     if s.translator not in ("resnet", "unet"):
         raise UsageError(f"Unpaired translation goes with the translator resnet or unet, not with {s.translator}.")
-    if s.held_out <= 0:
-        raise UsageError("A translator is looked at on pictures held out: set held_out above 0.")
     if s.validity <= 0:
         raise UsageError("Without its adversarial loss nothing makes A look like B: set validity above 0.")
-    if objectives.OBJECTIVES[s.objective].energy:
-        raise UsageError("A patch discriminator gives scores, not energies: choose another objective than energy.")
-    if s.gradient_penalty or s.dragan or s.r1 or s.r2 or s.weight_clip or s.unroll_steps:
-        raise UsageError("Translators know no gradient penalties, clipping or unrolling: set them to 0.")
+    check_judged_by_patches(s)

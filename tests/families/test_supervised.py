@@ -52,7 +52,7 @@ def learned(store: ImageStore, tiny: dict[str, Any]) -> dict[str, Trainer]:
 def test_it_learns_what_it_was_not_shown(learned: dict[str, Trainer], preset: str):
     """From 36 pictures it reads the 12 held out, far better than the third that guessing gets right."""
     trainer = learned[preset]
-    test, model = trainer.family._tested(), model_of(trainer)
+    test, model = trainer.family.tested(), model_of(trainer)
     assert len(test.images) == 12
     found = scores(model.read(test.images), test)
     assert found["accuracy"] >= 0.75
@@ -144,7 +144,7 @@ def test_pictures_held_out_are_never_taught(make_trainer: Make, store: ImageStor
     trainer.store = type("Spy", (), {"take": lambda self, i: (seen.extend(i.tolist()), take(i))[1]})()
     trainer.run(2 * len(taught) // 4)
     assert set(seen) <= set(taught.tolist()) and len(set(seen)) > 0.9 * len(taught)
-    assert torch.equal(trainer.family._tested().images, store.take(held).images)
+    assert torch.equal(trainer.family.tested().images, store.take(held).images)
 
 
 def test_of_sorted_pictures_every_class_is_held_out(store: ImageStore):
@@ -215,7 +215,7 @@ def test_the_grid_shows_what_it_is_surest_of(learned: dict[str, Trainer], preset
         assert (own.diff() <= 1e-5).all()  # the surest first
     pictures, _ = trainer.sample_grid()
     assert pictures.shape == (24, 16, 16, 3)
-    held = {p.numpy().tobytes() for p in family._tested().images}
+    held = {p.numpy().tobytes() for p in family.tested().images}
     assert {p.numpy().tobytes() for p in shown} <= held
 
 

@@ -43,7 +43,7 @@ def test_the_grid_shows_inputs_outputs_and_targets(make_trainer: Make, preset: s
     assert len(pictures) == plan.rows * plan.columns == len(plan.row_names) * plan.columns
     assert pictures.shape[1:] == (16, 16, 3) and diversity > 0
     rows = pictures.reshape(plan.rows, plan.columns, 16, 16, 3)
-    held = trainer.family._test
+    held = trainer.family.tested()
     side = trainer.store.info.sides[0] if trainer.store.info.sides else None
     if preset == "srgan":  # shown with its own pixels
         assert (rows[0][:, ::4, ::4] == rows[0][:, 3::4, 3::4]).all()
