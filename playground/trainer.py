@@ -192,7 +192,9 @@ class Trainer:
             values[loss] = values[loss] + mean if loss in values else mean
             values[f"term_{letter}_{term}"] = mean
         if self._sums:
+            drawn = self.generator.get_state()
             values |= self.family.observations()
+            self.generator.set_state(drawn)  # dropout may have drawn from it: looking must not change what is learned
         for name, module in self.players.items():
             gradients = [p.grad for p in module.parameters() if p.grad is not None]
             if gradients:

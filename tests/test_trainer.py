@@ -151,19 +151,23 @@ def test_training_leaves_the_global_generator_alone(make_trainer: Make):
 
 
 @pytest.mark.parametrize(
-    "knobs",
-    [{"dropout_g": 0.3}, {"spectral_norm": True}, {"critic_steps": 3}, {"ema_decay": 0.0, "norm_g": "batch"}],
+    ("preset", "knobs"),
+    [
+        ("dcgan", {"dropout_g": 0.3}), ("dcgan", {"spectral_norm": True}), ("dcgan", {"critic_steps": 3}),
+        ("dcgan", {"ema_decay": 0.0, "norm_g": "batch"}), ("pix2pix", {}), ("munit", {}), ("cogan", {}),
+    ],
     ids=str,
-)
-def test_watching_changes_nothing(make_trainer: Make, knobs: dict[str, Any]):
-    alone, watched = make_trainer(**knobs), make_trainer(**knobs)
+)  # fmt: skip
+def test_watching_changes_nothing(make_trainer: Make, preset: str, knobs: dict[str, Any]):
+    alone, watched = make_trainer(preset, **knobs), make_trainer(preset, **knobs)
     alone.run(4)
 
     def watch(trainer: Trainer) -> None:
         trainer.metrics()
         trainer.sample_grid()
         trainer.family.histograms()
-        model_of(trainer).sample(1)
+        model = model_of(trainer)
+        model.translate(torch.zeros(1, 1, 16, 16)) if model.kind == "translator" else model.sample(1)
 
     watched.run(4, (watch,))
     assert differences(everything(alone), everything(watched)) == []
