@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +72,7 @@ def emoji(options: Options) -> list[Row]:
 
     from playground.data.base import PairStore
     from playground.knobs import settings
+    from training.zoo.measure import nearness
     from training.zoo.stores import emoji_in_two_styles
 
     model = _shipped("emoji-noto-fx")
@@ -88,13 +88,13 @@ def emoji(options: Options) -> list[Row]:
     def blurred(width: int) -> Tensor:
         return F.avg_pool2d(F.pad(batch.images, [width // 2] * 4, mode="replicate"), width, 1)
 
-    blurs = {width: _numbers(blurred(width), batch.targets) for width in (3, 5, 7, 9, 13, 17)}
+    blurs = {width: nearness(blurred(width), batch.targets) for width in (3, 5, 7, 9, 13, 17)}
     best = min(blurs, key=lambda width: blurs[width]["l1"])
     found = {
-        "left as it is": _numbers(batch.images, batch.targets),
-        "translated": _numbers(_translate(model, batch.images), batch.targets),
+        "left as it is": nearness(batch.images, batch.targets),
+        "translated": nearness(_translate(model, batch.images), batch.targets),
         f"blurred over {best} px (the best)": blurs[best],
-        "paired U-Net": _numbers(_translate(paired, batch.images), batch.targets),
+        "paired U-Net": nearness(_translate(paired, batch.images), batch.targets),
     }
     share = 100 * found["translated"]["distance"] / found["left as it is"]["distance"]
     note = f"{len(test)} emoji kept from training; 75 % is a quarter below leaving them as they are"
@@ -197,25 +197,13 @@ def _translate(model: Model, x: Tensor) -> Tensor:
     return torch.cat([model.translate(part) for part in x.split(BATCH)])
 
 
-def _numbers(made: Tensor, truth: Tensor) -> dict[str, float]:
-    """L1 a value in [0, 1], PSNR in dB, SSIM and the extractor's distance, each a mean."""
-    from playground.metrics import pixels
-    from playground.metrics.features import default_extractor
-
-    measures: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-        "l1": lambda a, b: pixels.l1(a, b) / 2,
-        "psnr": pixels.psnr,
-        "ssim": pixels.ssim,
-        "distance": default_extractor().distance,
-    }
-    return {name: float(measure(made, truth).mean()) for name, measure in measures.items()}
-
-
 def _compared(model: Model, test: ImageStore) -> dict[str, float]:
     import torch
 
+    from training.zoo.measure import nearness
+
     batch = test.take(torch.arange(len(test)))
-    return _numbers(_translate(model, batch.images), batch.targets)
+    return nearness(_translate(model, batch.images), batch.targets)
 
 
 def _upscaled(store: ImageStore, model: Model | None) -> dict[str, float]:
@@ -224,6 +212,7 @@ def _upscaled(store: ImageStore, model: Model | None) -> dict[str, float]:
     from torch.nn import functional as F
 
     from playground.families.paired import shrink
+    from training.zoo.measure import nearness
 
     truth = store.take(torch.arange(len(store))).images
     small = shrink(truth, 4)
@@ -231,4 +220,4 @@ def _upscaled(store: ImageStore, model: Model | None) -> dict[str, float]:
         large = F.interpolate(small, scale_factor=4, mode="bicubic", align_corners=False).clamp(-1, 1)
     else:
         large = _translate(model, small)
-    return _numbers(large, truth)
+    return nearness(large, truth)

@@ -90,17 +90,29 @@ def measure_translator(model: Model, batch: Batch) -> dict[str, float | str]:
     if batch.targets is None:  # super-resolution: of pictures made smaller
         batch = replace(batch, images=shrink(given, model.scale), targets=given)
     made = torch.cat([model.translate(part) for part in batch.images.split(32)])
-    extractor = default_extractor()
+    extractor = default_extractor().name
     for name, pictures in (("", made), (" of the input as it is", batch.images)):
         if pictures.shape != batch.targets.shape:
             continue
+        near = nearness(pictures, batch.targets)
         found |= {
-            f"L1{name}": float(pixels.l1(pictures, batch.targets).mean() / 2),
-            f"PSNR{name}, dB": float(pixels.psnr(pictures, batch.targets).mean()),
-            f"SSIM{name}": float(pixels.ssim(pictures, batch.targets).mean()),
-            f"distance{name}, {extractor.name}": float(extractor.distance(pictures, batch.targets).mean()),
+            f"L1{name}": near["l1"],
+            f"PSNR{name}, dB": near["psnr"],
+            f"SSIM{name}": near["ssim"],
+            f"distance{name}, {extractor}": near["distance"],
         }
     return {name: round(value, 4) for name, value in found.items()}
+
+
+def nearness(made: Tensor, truth: Tensor) -> dict[str, float]:
+    """How near pictures [N, C, H, W] in [-1, 1] come to others, each a mean: `l1` a value in [0, 1], `psnr` in dB,
+    `ssim`, and `distance` by the default extractor."""
+    return {
+        "l1": float(pixels.l1(made, truth).mean() / 2),
+        "psnr": float(pixels.psnr(made, truth).mean()),
+        "ssim": float(pixels.ssim(made, truth).mean()),
+        "distance": float(default_extractor().distance(made, truth).mean()),
+    }
 
 
 def mean_iou(said: Tensor, truth: Tensor, labels: int) -> dict[str, float]:

@@ -63,7 +63,8 @@ def emoji_in_two_styles(
     roots = [Path(folder) / name for name in ("emoji-noto", "emoji-fx")]
     noto, fx = ({p.relative_to(root): p for p in sorted(root.glob("*/*.png"))} for root in roots)
     shared = sorted(set(noto) & set(fx))
-    apart = {name.stem.split("_")[1] for name in shared[::10]}
+    kept_back = shared[::10]
+    apart = {name.stem.split("_")[1] for name in kept_back}
 
     def kept(names: dict[Path, Path]) -> list[str]:
         return [
@@ -71,7 +72,7 @@ def emoji_in_two_styles(
         ]
 
     if held or paired:
-        names = shared[::10] if held else [name for name in shared if name not in shared[::10]]
+        names = kept_back if held else [name for name in shared if name not in kept_back]
         chosen = [[str(side[name]) for name in names] for side in (noto, fx)]
     else:
         chosen = [kept(side) for side in (noto, fx)]
