@@ -30,6 +30,43 @@
     return answer;
   };
 
+  // The models that a tab can open. It says where there is none; else the one of last time is opened, or the favourite;
+  // one that can't be opened makes way for the next. The tab has loading, empty, work, facts, state and open(key).
+  pg.offerModels = async (tab, path, { favourite, suits = (models) => models, fill }) => {
+    let answer;
+    try {
+      answer = await pg.api(path);
+    } catch (error) {
+      tab.loading.hidden = Boolean(tab.facts);
+      tab.loading.textContent = error.message;
+      return;
+    }
+    tab.models = suits(answer.models);
+    tab.empty.hidden = tab.models.length > 0;
+    tab.work.hidden = !tab.facts || !tab.models.length;
+    if (!tab.models.length) {
+      tab.loading.hidden = true;
+      tab.facts = null;
+      return;
+    }
+    fill();
+    if (tab.models.some((model) => model.key === tab.facts?.key)) return;
+    const wish = ({ key }) => (key === tab.state.model ? 0 : key === favourite ? 1 : 2);
+    for (const { key } of [...tab.models].sort((a, b) => wish(a) - wish(b))) {
+      await tab.open(key);
+      if (tab.facts?.key === key) return;
+    }
+  };
+
+  // The same models in a select, those that come with the project first.
+  pg.fillPicker = (picker, models, chosen) => {
+    const { el } = pg;
+    const group = (label, some) => some.length && el("optgroup", { label }, ...some.map((model) => el("option", { value: model.key }, model.kind === "live" ? `${model.title} (training)` : model.title)));
+    const shipped = (model) => model.kind === "shipped";
+    picker.replaceChildren(...[group("Ready to use", models.filter(shipped)), group("Yours", models.filter((model) => !shipped(model)))].filter(Boolean));
+    if (models.some((model) => model.key === chosen)) picker.value = chosen;
+  };
+
   // Draws (a part of) a decoded picture so that it fills a canvas. Enlarged with the browser's best filter, or in pixels.
   pg.paint = (canvas, bitmap, { smooth = true, part = null } = {}) => {
     const [x, y, width, height] = part || [0, 0, bitmap.width, bitmap.height];

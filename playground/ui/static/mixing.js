@@ -106,33 +106,9 @@
       if (this.stale) this.redraw();
     }
 
-    async list() {
-      let answer;
-      try {
-        answer = await pg.api("explore/models");
-      } catch (error) {
-        this.loading.hidden = Boolean(this.facts);
-        this.loading.textContent = error.message;
-        return;
-      }
-      this.models = answer.models.filter((model) => model.styled);
-      this.empty.hidden = this.models.length > 0;
-      this.work.hidden = !this.facts || !this.models.length;
-      if (!this.models.length) {
-        this.loading.hidden = true;
-        this.facts = null;
-        return;
-      }
-      const group = (label, models) => models.length && el("optgroup", { label }, ...models.map((model) => el("option", { value: model.key }, model.kind === "live" ? `${model.title} (training)` : model.title)));
-      this.picker.replaceChildren(...[group("Ready to use", this.models.filter((model) => model.kind === "shipped")), group("Yours", this.models.filter((model) => model.kind !== "shipped"))].filter(Boolean));
-      const known = (key) => this.models.some((model) => model.key === key);
-      if (known(this.facts?.key)) { this.picker.value = this.facts.key; return; }
-      // The one of last time, else faces; one that can't be opened makes way for the next.
-      const wish = (key) => (key === this.state.model ? 0 : key === FAVOURITE ? 1 : 2);
-      for (const { key } of [...this.models].sort((a, b) => wish(a.key) - wish(b.key))) {
-        await this.open(key);
-        if (this.facts?.key === key) return;
-      }
+    list() {
+      const fill = () => pg.fillPicker(this.picker, this.models, this.facts?.key);
+      return pg.offerModels(this, "explore/models", { favourite: FAVOURITE, suits: (models) => models.filter((model) => model.styled), fill });
     }
 
     async open(key) {

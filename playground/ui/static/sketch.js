@@ -154,30 +154,10 @@
     // --- models
 
     async list() {
-      let answer;
-      try {
-        answer = await pg.api("sketch/models");
-      } catch (error) {
-        this.loading.hidden = Boolean(this.facts);
-        this.loading.textContent = error.message;
-        return;
-      }
       const rank = (row) => KINDS.indexOf(kindOf(row));
-      this.models = answer.models.map((row, at) => ({ ...row, at })).sort((a, b) => rank(a) - rank(b) || a.at - b.at);
-      this.empty.hidden = this.models.length > 0;
-      this.work.hidden = !this.facts || !this.models.length;
-      if (!this.models.length) {
-        Object.assign(this, { facts: null, way: null });
-        this.loading.hidden = true;
-        return;
-      }
-      this.drawCards();
-      if (this.models.some((row) => row.key === this.facts?.key)) return;
-      const wish = ({ key }) => (key === this.state.model ? 0 : key === FAVOURITE ? 1 : 2);
-      for (const { key } of [...this.models].sort((a, b) => wish(a) - wish(b))) {
-        await this.open(key);
-        if (this.facts?.key === key) return;
-      }
+      const suits = (models) => models.map((row, at) => ({ ...row, at })).sort((a, b) => rank(a) - rank(b) || a.at - b.at);
+      await pg.offerModels(this, "sketch/models", { favourite: FAVOURITE, suits, fill: () => this.drawCards() });
+      if (!this.facts) this.way = null;
     }
 
     drawCards() {

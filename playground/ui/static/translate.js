@@ -90,31 +90,8 @@
 
     // --- models
 
-    async list() {
-      let answer;
-      try {
-        answer = await pg.api("translate/models");
-      } catch (error) {
-        this.loading.hidden = Boolean(this.facts);
-        this.loading.textContent = error.message;
-        return;
-      }
-      this.models = answer.models;
-      this.empty.hidden = this.models.length > 0;
-      this.work.hidden = !this.facts || !this.models.length;
-      if (!this.models.length) {
-        this.loading.hidden = true;
-        this.facts = null;
-        return;
-      }
-      const group = (label, models) => models.length && el("optgroup", { label }, ...models.map((model) => el("option", { value: model.key }, model.kind === "live" ? `${model.title} (training)` : model.title)));
-      this.picker.replaceChildren(...[group("Ready to use", this.models.filter((model) => model.kind === "shipped")), group("Yours", this.models.filter((model) => model.kind !== "shipped"))].filter(Boolean));
-      if (this.models.some((model) => model.key === this.facts?.key)) { this.picker.value = this.facts.key; return; }
-      const wish = (key) => (key === this.state.model ? 0 : key === FAVOURITE ? 1 : 2);
-      for (const { key } of [...this.models].sort((a, b) => wish(a.key) - wish(b.key))) {
-        await this.open(key);
-        if (this.facts?.key === key) return;
-      }
+    list() {
+      return pg.offerModels(this, "translate/models", { favourite: FAVOURITE, fill: () => pg.fillPicker(this.picker, this.models, this.facts?.key) });
     }
 
     async open(key) {
