@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from playground import distributed
 from playground.checkpoint import kept, read_checkpoint
-from playground.data.registry import DATASETS, check_data, open_data, title
+from playground.data.registry import DATASETS, check_data, of_points, open_data, title
 from playground.devices import describe_device, resolve_device
 from playground.errors import PlaygroundError, TrainingError, UsageError
 from playground.knobs import find, settings
@@ -132,7 +132,7 @@ def train(
             if not find(key).live:
                 raise UsageError(f"{key} can't be changed in a run that goes on: start a new run with it.")
     else:
-        chosen = method_settings(preset, changed)
+        chosen = method_settings(preset, changed, points=of_points(data))
         if out is not None:
             folder = Path(out)
         elif distributed.rank() == 0:

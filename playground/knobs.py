@@ -122,6 +122,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("learning_rate_g", "float", 2e-4, "Generator learning rate", "How far G moves in a step.", "optimiser", 1e-6, 1.0, log=True, live=True, basic=True),
     Knob("learning_rate_d", "float", 2e-4, "Discriminator learning rate", "How far D, or a classifier, moves in a step; two different rates make the two time-scale rule (TTUR).", "optimiser", 1e-6, 1.0, log=True, live=True, basic=True),
     Knob("critic_steps", "int", 1, "D steps per G step", "How often D learns before G moves once; Wasserstein critics like 5.", "optimiser", 1, 20, live=True, basic=True),
+    Knob("generator_steps", "int", 1, "G steps per D turn", "How often G learns in a step: more than once where D is far ahead.", "optimiser", 1, 20, live=True),
     Knob("optimiser", "choice", "adam", "Optimiser", "Adam is the usual choice; RMSprop goes with weight clipping.", "optimiser", choices=("adam", "rmsprop", "sgd")),
     Knob("beta1", "float", 0.5, "Adam β₁", "Memory of past gradients. 0.5 (DCGAN) or 0 (Wasserstein critics) rather than Adam's 0.9.", "optimiser", 0.0, 0.999),
     Knob("beta2", "float", 0.999, "Adam β₂", "Memory of past squared gradients.", "optimiser", 0.0, 0.99999),
@@ -136,8 +137,9 @@ KNOBS: dict[str, Knob] = _table(
     Knob("detach_ratio", "bool", False, "KL-WGAN: detach ratio", "Treat the density ratio as a constant weight.", "objective", live=True),
     Knob("margin", "float", 1.0, "EBGAN margin", "Energy above which fakes no longer interest D.", "objective", 0.0, 100.0, live=True),
     # --- networks
-    Knob("architecture", "choice", "dcgan", "Architecture", "The shape of both networks.", "networks", choices=("mlp", "dcgan", "dcgan-upsample", "resnet", "style"), basic=True),
+    Knob("architecture", "choice", "dcgan", "Architecture", "The shape of both networks.", "networks", choices=("mlp", "points", "dcgan", "dcgan-upsample", "resnet", "style"), basic=True),
     Knob("width", "int", 64, "Width", "Channels of the widest-picture layer; doubling it makes a step about three times as slow.", "networks", 4, 256, log=True),
+    Knob("layers", "int", 0, "Hidden layers", "Of fully connected networks, on both sides; 0 takes the architecture's own, which is 3.", "networks", 0, 8),
     Knob("latent_dim", "int", 100, "Latent size", "Numbers in z, the noise a picture is made from.", "networks", 1, 1024, log=True),
     Knob("latent", "choice", "normal", "Latent distribution", "Where z is drawn from.", "networks", choices=("normal", "uniform")),
     Knob("norm_g", "choice", "default", "Normalisation in G", "default is the architecture's own.", "networks", choices=NORMS),

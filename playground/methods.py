@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from playground.errors import unknown
+from playground.errors import UsageError, unknown
 from playground.knobs import Settings, find, settings
 
 
@@ -19,7 +19,8 @@ class Method:
     """One preset: what it is called, where it comes from, what it sets, and what to watch.
 
     `family` names the wiring (`playground.families`); `sides` is "paired" or "unpaired" for those that learn
-    from two kinds of pictures; `knobs` what differs from the defaults.
+    from two kinds of pictures; `knobs` what differs from the defaults, and `on_points` what differs from these again for
+    points in place of pictures.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Method:
     needs_attributes: bool = False
     sides: str = ""
     knobs: Mapping[str, Any] = field(default_factory=dict)
+    on_points: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -49,10 +51,13 @@ _KINDS = {
 METHODS: dict[str, Method] = {}
 
 
-def _add(name: str, title: str, reference: str, url: str, summary: str, look_for: str, *, family: str = "adversarial", needs_labels: bool = False, needs_attributes: bool = False, sides: str = "", **knobs: Any) -> None:  # fmt: skip
+def _add(name: str, title: str, reference: str, url: str, summary: str, look_for: str, *, family: str = "adversarial", needs_labels: bool = False, needs_attributes: bool = False, sides: str = "", on_points: Mapping[str, Any] = MappingProxyType({}), **knobs: Any) -> None:  # fmt: skip
     if name in METHODS:
         raise ValueError(f"preset '{name}' is registered twice")
-    checked = {knob: find(knob).validate(value) for knob, value in knobs.items()}
+    checked, points = (
+        MappingProxyType({knob: find(knob).validate(value) for knob, value in some.items()})
+        for some in (knobs, on_points)
+    )
     METHODS[name] = Method(
         name,
         title,
@@ -64,7 +69,8 @@ def _add(name: str, title: str, reference: str, url: str, summary: str, look_for
         needs_labels,
         needs_attributes,
         sides,
-        MappingProxyType(checked),
+        checked,
+        points,
     )
 
 
@@ -489,9 +495,25 @@ def find_method(name: str) -> Method:
     return METHODS[name]
 
 
-def method_settings(name: str, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """All knobs of a preset with `overrides` on top; raises UsageError for unknown names and bad values."""
-    return settings(find_method(name).knobs, overrides or {})
+def method_settings(name: str, overrides: Mapping[str, Any] | None = None, *, points: bool = False) -> Settings:
+    """All knobs of a preset with `overrides` on top, for pictures or for `points`.
+
+    Raises:
+        UsageError: unknown names, bad values, or a preset that is for pictures alone.
+    """
+    method = find_method(name)
+    if not points:
+        return settings(method.knobs, overrides or {})
+    if method.family != "adversarial" or method.knobs.get("architecture") == "style":
+        raise UsageError(f"{method.title} is for pictures: for points take 'vanilla-gan' or another game of two networks.")
+    return settings(method.knobs, _POINTS, method.on_points, overrides or {})
+
+
+#: what small networks, two coordinates and cheap steps ask for in every preset
+_POINTS = dict(
+    architecture="points", width=128, layers=3, latent_dim=2, batch_size=256, steps=20_000, learning_rate_g=1e-3,
+    learning_rate_d=1e-3, norm_g="default", norm_d="default", ema_decay=0.0, precision="float32", code_dim=16,
+)  # fmt: skip
 
 
 def data_options(name: str, knobs: Settings) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from playground.data.base import DataInfo, Side
+from playground.data.base import DataInfo, Side, World
 from playground.devices import resolve_device
 from playground.errors import DataError, UsageError, suggestion, unknown
 from playground.families import family_class, initialising
@@ -98,7 +98,7 @@ class Model:
             codes: InfoGAN codes for all pictures, [d]; None draws them from the seed.
 
         Returns:
-            (n, C, H, W) float32 in [-1, 1], on the CPU.
+            (n, C, H, W) float32 in [-1, 1], on the CPU; of a model of points (n, d, 1, 1), their coordinates.
 
         Raises:
             UsageError: a count, label or truncation out of range, labels for a model that has none, or a classifier.
@@ -445,7 +445,9 @@ class Model:
             f"Made by the preset **{method.title}** ({method.reference}, {method.url}), trained on *{info.name}*.",
             "",
             *_told(facts.get("about")),
-            f"- Pictures: {info.size} × {info.size}, {'colour' if info.channels == 3 else 'greyscale'}",
+            f"- Points of {info.channels} coordinates"
+            if info.world
+            else f"- Pictures: {info.size} × {info.size}, {'colour' if info.channels == 3 else 'greyscale'}",
             f"- Trained for {facts.get('step', 0):,} steps on {facts.get('images', 0):,} pictures shown, "
             f"in {facts.get('seconds', 0):,.0f} s on {facts.get('device', 'an unknown device')}",
             f"- Data: {info.count:,} pictures" + (f", classes: {', '.join(info.classes)}" if info.classes else ""),
@@ -692,7 +694,27 @@ def _data_info(values: Mapping[str, Any]) -> DataInfo:
     if len(facts["sides"]) not in (0, 2):
         raise UsageError("its data states other than two sides")
     facts["paired"] = facts.get("paired") is True
+    facts["world"] = _world(facts.get("world"), facts["channels"])
+    if (facts["world"] is not None) != (facts["size"] == 1):
+        raise UsageError("its data states neither pictures nor points")
     return DataInfo(**facts)
+
+
+def _world(values: Any, dimensions: int) -> World | None:
+    if values is None:
+        return None
+    try:
+        bounds = tuple((float(low), float(high)) for low, high in values["bounds"])
+        modes = tuple(tuple(float(x) for x in mode) for mode in values["modes"])
+        centre, spread = tuple(float(x) for x in values["centre"]), float(values["spread"])
+        sigma = None if values["sigma"] is None else float(values["sigma"])
+    except (TypeError, ValueError, KeyError) as error:
+        raise UsageError("its data states points without saying where they lie") from error
+    numbers = [*sum(bounds, ()), *sum(modes, ()), *centre, spread, sigma or 1.0]
+    lengths = {len(bounds), len(centre), *map(len, modes)}
+    if lengths != {dimensions} or not all(map(math.isfinite, numbers)) or spread <= 0 or (sigma or 1.0) <= 0:
+        raise UsageError("its data states points in a space that is none")
+    return World(bounds, modes, sigma, centre, spread)
 
 
 def _side(values: Any) -> Side:

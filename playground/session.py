@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from playground.data.registry import check_data, title
+from playground.data.registry import check_data, of_points, title
 from playground.devices import describe_device, resolve_device
 from playground.errors import PlaygroundError, UsageError
 from playground.knobs import KNOBS, Settings, find, settings
@@ -580,8 +580,8 @@ class SessionManager:
         if resume is not None:
             return self._go_on(resume, owner, overrides or {})
         find_method(preset)
-        knobs = method_settings(preset, overrides)
         check_data(data)
+        knobs = method_settings(preset, overrides, points=of_points(data))
         with self._lock:
             self._check_room(owner)
             folder = new_run_folder(self.runs_dir, preset, data if isinstance(data, str) else "pictures")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from playground import distributed
 from playground.data.base import Batch, DrawnStore, EpochSampler, ImageStore, split, to_uint8
+from playground.data.points import paint
 from playground.devices import fast_bfloat16
 from playground.errors import TrainingError, UsageError
 from playground.families import build_family, initialising
@@ -73,6 +74,7 @@ class Trainer:
         self.phases = self.family.phases()
         self.step_count, self.images_seen, self.seconds = 0, 0, 0.0
         self.changes: list[dict[str, Any]] = []  # live knobs turned: {"step", "name", "value"}
+        self._batch: Batch | None = None
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
         self._real_spread: float | None = None
@@ -115,19 +117,33 @@ class Trainer:
     def step(self) -> None:
         """One full round of the family's phases."""
         started = time.perf_counter()
+        for index in range(len(self.phases)):
+            self.take_phase(index)
+        self.end_step()
+        self.seconds += time.perf_counter() - started
+
+    def take_phase(self, index: int) -> dict[str, Tensor]:
+        """One phase of a step with its repeats, for whoever wants to look between them; `end_step` ends the step.
+
+        Returns:
+            The terms of the last repeat's loss, by name.
+        """
         self.family.step, self.family.total_steps = self.step_count, self.settings.steps
-        for index, phase in enumerate(self.phases):
-            for _ in range(phase.repeats()):
-                if index == 0:  # the later phases answer for the batch that the first one saw last
-                    self._batch = self.store.take(self._taught[self.sampler.next()])
-                    self.images_seen += len(self._batch.images) * distributed.world()
-                self._turn(phase, self._batch)
+        phase = self.phases[index]
+        for _ in range(phase.repeats()):
+            if index == 0 or self._batch is None:  # the later phases answer for the batch that the first one saw last
+                self._batch = self.store.take(self._taught[self.sampler.next()])
+                self.images_seen += len(self._batch.images) * distributed.world()
+            terms = self._turn(phase, self._batch)
+        return terms
+
+    def end_step(self) -> None:
+        """Count a step whose phases have been taken; the averages follow."""
         self._follow_averages()
         self.step_count += 1
         self._summed += 1
-        self.seconds += time.perf_counter() - started
 
-    def _turn(self, phase: Phase, batch: Batch) -> None:
+    def _turn(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             losses = phase.loss(batch)
         parameters = [p for name in phase.players for p in self.players[name].parameters() if p.requires_grad]
@@ -145,6 +161,7 @@ class Trainer:
             key = f"{phase.name}/{term}"
             value = value.detach() / repeats
             self._sums[key] = self._sums[key] + value if key in self._sums else value
+        return {term: value.detach() for term, value in losses.items()}
 
     def _follow_averages(self) -> None:
         if distributed.world() > 1:  # running statistics are of each process's own pictures: all keep their mean
@@ -171,6 +188,8 @@ class Trainer:
         checked = Settings(self.settings)
         value = checked.change(name, value)
         self.family.check_change(name, value)
+        if name == "generator_steps":
+            self.family.check_repeats(value)
         self.settings[name] = value
         self.changes.append({"step": self.step_count, "name": name, "value": value})
         return value
@@ -219,8 +238,8 @@ class Trainer:
 
         Diversity is the mean pairwise pixel distance of the samples over that of as many real pictures: about 1 for a
         generator as varied as the data, near 0 for a collapsed one. Where the rows of the grid are classes, it is taken
-        within them. Of a classifier, whose samples are pictures of the
-        data, it says nothing.
+        within them. Of a classifier, whose samples are pictures of the data, it says nothing. Of points there is one
+        picture: the real ones, and the generated ones on top.
         """
         players = {**self.players, **self.averages} if self.settings.ema_decay > 0 else dict(self.players)
         drawn = {name: players[name] for name in self.family.averaged}
@@ -234,7 +253,12 @@ class Trainer:
                 module.train(modes[name])
             for module in self.players.values():  # `grid` seeds what it draws with; training has its own
                 layers.set_generator(module, self.generator)
-        return to_uint8(images), self._diversity(images)
+        world = self.store.info.world
+        if world is None:
+            return to_uint8(images), self._diversity(images)
+        real, drawn = self.store.take(_typical(self.store, 2000)).images, images.flatten(1)
+        picture = paint(real.flatten(1).cpu().numpy(), world, over=drawn.cpu().numpy())
+        return picture[None], self._diversity(images)
 
     def _diversity(self, images: Tensor) -> float:
         compared = self.family.diversity(images)
@@ -301,6 +325,23 @@ class Trainer:
         # the checkpoint is rank 0's: with its random numbers, every process would draw the same fakes
         self.generator.manual_seed(self._rank_seed + 1 + 104_729 * (state["step"] + 1))
 
+    def inherit(self, other: Trainer) -> None:
+        """Take over from a trainer with other settings all that fits: weights, as far as shapes overlap, averages, the
+        optimisers' moments where a shape is the same, and the count of steps. What is new starts fresh."""
+        for mine, theirs in ((self.players, other.players), (self.averages, other.averages)):
+            for name in mine.keys() & theirs.keys():
+                _overlay(mine[name], theirs[name])
+        for name in self.players.keys() & other.players.keys():
+            mine, theirs = self.optimisers[name], other.optimisers[name]
+            if type(mine) is not type(theirs):
+                continue
+            old = dict(other.players[name].named_parameters())
+            for key, parameter in self.players[name].named_parameters():
+                if key in old and old[key].shape == parameter.shape and old[key] in theirs.state:
+                    moments = theirs.state[old[key]]
+                    mine.state[parameter] = {k: v.clone() if isinstance(v, Tensor) else v for k, v in moments.items()}
+        self.step_count, self.images_seen, self.seconds = other.step_count, other.images_seen, other.seconds
+
     def start_from(self, players: dict[str, dict[str, Tensor]]) -> None:
         """Begin with the weights of a saved model (fine-tuning): {player: state dict}; the others start fresh.
 
@@ -317,6 +358,16 @@ class Trainer:
                     "That model's networks have another shape than these settings ask for: take its own preset, "
                     "picture size and width."
                 ) from error
+
+
+@torch.no_grad()
+def _overlay(module: nn.Module, other: nn.Module) -> None:
+    """Copy into `module` the corner that each tensor shares with the one of the same name in `other`."""
+    theirs = other.state_dict()
+    for key, value in module.state_dict().items():
+        if key in theirs and theirs[key].dim() == value.dim():
+            corner = tuple(slice(0, min(pair)) for pair in zip(value.shape, theirs[key].shape, strict=True))
+            value[corner] = theirs[key][corner]
 
 
 def _typical(store: ImageStore, count: int) -> Tensor:

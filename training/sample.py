@@ -45,6 +45,7 @@ def _sample(flags: argparse.Namespace) -> None:
 
     import playground as pg
     from playground.data.base import to_uint8
+    from playground.data.points import paint
     from playground.devices import resolve_device
     from playground.export import grid
     from playground.runs import atomic_target, disk_errors
@@ -58,7 +59,9 @@ def _sample(flags: argparse.Namespace) -> None:
         if flags.label and flags.label.isdigit() and flags.label not in model.info.classes
         else flags.label
     )
-    pictures = to_uint8(model.sample(flags.count, seed=flags.seed, labels=label, truncation=flags.truncation))
+    drawn = model.sample(flags.count, seed=flags.seed, labels=label, truncation=flags.truncation)
+    world = model.info.world  # points make one picture together
+    pictures = to_uint8(drawn) if world is None else paint(drawn.flatten(1).numpy(), world)[None]
     if out.suffix:
         with disk_errors(out.parent):
             out.parent.mkdir(parents=True, exist_ok=True)

@@ -32,13 +32,30 @@ class Side:
 
 
 @dataclass(frozen=True)
+class World:
+    """The space that a set of points lives in.
+
+    `bounds` are the (low, high) of each dimension that are worth showing; `modes` the centres of the Gaussians it is
+    made of and `sigma` their deviation, where it is made of such; `centre` and `spread` the mean and the deviation of
+    all its coordinates, which networks are fed in units of.
+    """
+
+    bounds: tuple[tuple[float, float], ...]
+    modes: tuple[tuple[float, ...], ...] = ()
+    sigma: float | None = None
+    centre: tuple[float, ...] = ()
+    spread: float = 1.0
+
+
+@dataclass(frozen=True)
 class DataInfo:
     """Facts about a data set that networks, charts and cards are made from.
 
     `count` is the number of distinct pictures; `classes` names label 0, 1, ... (empty: no labels);
     `attributes` names the columns of the attribute vectors (empty: none). A set for translation has two `sides`, the
     input A and the output B; `channels` and `size` are then those of B, and `paired` says whether picture i of A
-    belongs to picture i of B.
+    belongs to picture i of B. A set of points has a `world`: its "pictures" are one pixel whose `channels` are the
+    coordinates of a point (`points`).
     """
 
     name: str
@@ -51,6 +68,7 @@ class DataInfo:
     notes: tuple[str, ...] = ()  # sentences on what was understood or left out, shown before training
     sides: tuple[Side, ...] = ()
     paired: bool = False
+    world: World | None = None
 
 
 @dataclass(frozen=True)

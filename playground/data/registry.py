@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What the app says of a data set before opening it. `kind`: "drawn" by code or "download" on first use.
+    """What the app says of a data set before opening it. `kind`: "drawn" by code, "points" (drawn by code too, but not
+    pictures) or "download" on first use.
 
     A set for translation names its two `sides`; `paired` says whether their pictures belong together one by one.
     """
@@ -45,6 +46,7 @@ DATASETS: dict[str, DataSpec] = {
         DataSpec("faces", "Cartoon faces", "drawn", "Portraits drawn by code, with known factors: hair, glasses, hat, smile, age and more. Always at hand.", "CC0", (32, 64, 128), 32, module="faces"),
         DataSpec("shapes", "Simple shapes", "drawn", "Circles, stars and squares with known colour, place and turn. The quickest to learn.", "CC0", _SIZES, 32, module="shapes"),
         DataSpec("mnist", "MNIST digits", "download", "60,000 handwritten digits, downloaded on first use (12 MB).", "CC BY-SA 3.0", _SIZES, 32),
+        DataSpec("stacked-mnist", "Stacked digits", "download", "Three MNIST digits at once, as red, green and blue: 1,000 combinations, of which a collapsed generator shows few. Downloads MNIST on first use (12 MB).", "CC BY-SA 3.0", _SIZES, 32, module="stacked"),
         DataSpec("fashion-mnist", "Fashion-MNIST", "download", "60,000 small pictures of clothes, downloaded on first use (30 MB).", "MIT", _SIZES, 32),
         DataSpec("cifar10", "CIFAR-10", "download", "50,000 colour photos in ten classes, downloaded on first use (170 MB).", "research use", _SIZES, 32),
         DataSpec("celeba", "CelebA", "download", "200,000 photos of celebrities, downloaded on first use (1.4 GB).", "research use", (32, 64, 128), 64, labelled=False),
@@ -52,6 +54,13 @@ DATASETS: dict[str, DataSpec] = {
         DataSpec("faces-labels", "Faces from label maps", "drawn", "A map that says what is where (skin, hair, eyes, ...) and the cartoon face it belongs to.", "CC0", _FACES, 64, False, "pairs", ("label map", "face"), True),
         DataSpec("faces-segmentation", "Label maps of faces", "drawn", "A cartoon face and the map that says what is where in it.", "CC0", _FACES, 64, False, "pairs", ("face", "label map"), True),
         DataSpec("faces-styles", "Faces in two styles", "drawn", "Cartoon faces in flat colours, and other people in pen and wash: no two belong together.", "CC0", _FACES, 64, False, "pairs", ("flat", "ink")),
+        DataSpec("ring", "Ring", "points", "Eight small Gaussians on a circle: the classic test of mode collapse.", "CC0", (1,), 1, True, "points"),
+        DataSpec("grid", "Grid", "points", "25 small Gaussians in a square grid.", "CC0", (1,), 1, True, "points"),
+        DataSpec("line", "Line", "points", "A line across the plane: a distribution of one dimension in a space of two.", "CC0", (1,), 1, False, "points"),
+        DataSpec("gaussians", "Three Gaussians", "points", "Three round clouds of points: easy, with room to see what happens.", "CC0", (1,), 1, True, "points"),
+        DataSpec("spiral", "Spiral", "points", "Two arms that wind around each other.", "CC0", (1,), 1, False, "points"),
+        DataSpec("swiss-roll", "Swiss roll", "points", "A rolled-up sheet, seen from its end.", "CC0", (1,), 1, False, "points"),
+        DataSpec("blobs", "Two blobs", "points", "Two clouds that do not touch: what lies between them must be jumped over.", "CC0", (1,), 1, True, "points"),
     )
 }  # fmt: skip
 
@@ -59,6 +68,11 @@ DATASETS: dict[str, DataSpec] = {
 def known(data: str) -> bool:
     """True for the name of a registered data set, False for a path."""
     return data in DATASETS
+
+
+def of_points(data: str | Sequence[str]) -> bool:
+    """True for the name of a set of points: presets take other networks and rates for these."""
+    return isinstance(data, str) and known(data) and DATASETS[data].kind == "points"
 
 
 def title(data: str | Sequence[str]) -> str:
@@ -128,6 +142,10 @@ def open_data(
         return _two_sided(data, sides, size, seed, fit, max_images, data_dir, device, progress, pair_input, edges)
     if isinstance(data, str) and known(data):
         spec = DATASETS[data]
+        if spec.kind == "points":
+            from playground.data import points
+
+            return points.load(data, count=max_images or points.COUNT, seed=seed, device=device)
         if spec.kind == "drawn":
             module = importlib.import_module(f"playground.data.{spec.module}")
             extra: dict[str, Any] = {"count": max_images} if max_images else {}
@@ -137,6 +155,12 @@ def open_data(
         from playground.data.downloads import load_torchvision
 
         folder = Path(data_dir or Path.home() / ".cache" / "gan-playground").expanduser()
+        if spec.module == "stacked":
+            from playground.data import stacked
+
+            return stacked.load(
+                size, data_dir=folder, seed=seed, count=max_images or stacked.COUNT, device=device, progress=progress
+            )
         return load_torchvision(
             data, size=size, data_dir=folder, device=device, progress=progress, max_images=max_images or None
         )
@@ -169,6 +193,8 @@ def _two_sided(
             device=device, progress=progress,
         )  # fmt: skip
     spec = DATASETS[data]
+    if spec.kind == "points":
+        raise UsageError(f"'{data}' is a set of points, which can't be translated: choose pictures.")
     if spec.sides and (spec.paired or sides == "unpaired"):
         extra: dict[str, Any] = {"count": max_images} if max_images else {}
         together = sides == "paired"

@@ -6,7 +6,7 @@ Goodfellow et al. 2014 (arXiv 1406.2661) and what was made of it since; which of
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch.func import functional_call
 
 from playground import objectives, penalties, stabilisers, terms
 from playground.conditions import Codes, LabelInput, LabelMaps, Projection, row_labels
-from playground.data.base import Batch, DataInfo
+from playground.data.base import Batch, DataInfo, World
 from playground.errors import UsageError
 from playground.families.base import Family, GridPlan, Phase, Terms, check_one_sided, objective_options
 from playground.knobs import Settings
@@ -25,6 +25,9 @@ from playground.networks.describe import describe as describe_network
 from playground.networks.style import EqualLinear, Growing, enlarge, fade_real
 from playground.schedules import growth, learning_rate_factor, noise_sigma
 
+#: generated points in a picture of them
+POINTS_SHOWN = 2000
+
 
 class Judgement(NamedTuple):
     """What a discriminator says of a batch: `score` [N]; the rest None where it has no such head."""
@@ -33,6 +36,29 @@ class Judgement(NamedTuple):
     features: Tensor | None = None
     class_logits: Tensor | None = None
     codes: Tensor | None = None
+
+
+class Frame(nn.Module):
+    """Between a world's coordinates and those that networks like, of mean 0 and deviation 1 (of all axes together, so
+    that shapes keep their proportions). `packing` points lie side by side in the channels of what D sees."""
+
+    def __init__(self, world: World, packing: int = 1):
+        super().__init__()
+        self.register_buffer("centre", torch.tensor(world.centre).repeat(packing)[:, None, None], persistent=False)
+        self.spread = world.spread
+
+    def into(self, x: Tensor) -> Tensor:
+        """Coordinates [N, d, 1, 1] as networks take them."""
+        return (x - self.centre) / self.spread
+
+    def out(self, x: Tensor) -> Tensor:
+        """What a network made [N, d, 1, 1], as coordinates."""
+        return x * self.spread + self.centre
+
+
+def hidden_layers(settings: Settings) -> int | None:
+    """How many hidden layers the settings ask of fully connected networks; None for the architecture's own number."""
+    return (settings.layers or None) if settings.architecture in ("mlp", "points") else None
 
 
 def _as_it_is(module: nn.Module) -> nn.Module:
@@ -54,9 +80,11 @@ class Generator(nn.Module):
             channels=info.channels,
             size=info.size,
             width=settings.width,
+            depth=hidden_layers(settings),
             norm=settings.norm_g,
             dropout=settings.dropout_g,
         )
+        self.frame = Frame(info.world) if info.world else None
         for layer in self.network.modules():
             if isinstance(layer, layers.Dropout):
                 layer.always = True  # a source of variety like z: at sampling too (pix2pix, arXiv 1611.07004)
@@ -68,7 +96,8 @@ class Generator(nn.Module):
         vector = self.label_input(z, label)
         vector = vector if codes is None else torch.cat([vector, codes], 1)
         if psi is None:
-            return self.network(vector)
+            drawn = self.network(vector)
+            return drawn if self.frame is None else self.frame.out(drawn)
         w = self.network.truncate(self.network.mapping(vector), psi)
         return self.network.synthesis(w, self.network.noise).clamp(-1, 1)
 
@@ -89,10 +118,12 @@ class Discriminator(nn.Module):
             channels=info.channels * settings.packing + self.maps.extra_channels,
             size=info.size,
             width=settings.width,
+            depth=hidden_layers(settings),
             norm=settings.norm_d,
             spectral_norm=settings.spectral_norm,
             minibatch=settings.minibatch,
         )
+        self.frame = Frame(info.world, settings.packing) if info.world else None
         head = layers.apply_spectral_norm if settings.spectral_norm else _as_it_is
         features = self.trunk.feature_dim
         growing = settings.architecture == "style" and not settings.spectral_norm
@@ -108,6 +139,7 @@ class Discriminator(nn.Module):
             layers.initialise_dcgan_(self.score_head)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Judgement:
+        x = x if self.frame is None else self.frame.into(x)
         features = self.trunk(self.maps(x, label))
         score = self.score_head(features).squeeze(1)
         if self.projection is not None:
@@ -130,11 +162,14 @@ class EnergyDiscriminator(nn.Module):
             channels=info.channels * settings.packing,
             size=info.size,
             width=settings.width,
+            depth=hidden_layers(settings),
             code_dim=settings.code_dim,
             norm=settings.norm_d,
         )
+        self.frame = Frame(info.world, settings.packing) if info.world else None
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Judgement:
+        x = x if self.frame is None else self.frame.into(x)
         energy, code = self.autoencoder.energy_and_code(x)
         return Judgement(-energy, code)
 
@@ -156,6 +191,8 @@ class Made(NamedTuple):
 class Adversarial(Family):
     """One G against one D. See `playground.methods` for the systems of the literature that this covers."""
 
+    repeats_generator: ClassVar[bool] = True
+
     def __init__(self, settings: Settings, info: DataInfo):
         super().__init__(settings, info)
         check_together(settings, info)
@@ -174,7 +211,7 @@ class Adversarial(Family):
     def phases(self) -> tuple[Phase, ...]:
         return (
             Phase("discriminator", ("D",), self.discriminator_terms, lambda: self.settings.critic_steps, self._clip),
-            Phase("generator", ("G",), self.generator_terms),
+            Phase("generator", ("G",), self.generator_terms, lambda: self.settings.generator_steps),
         )
 
     def discriminator_terms(self, batch: Batch) -> Terms:
@@ -373,6 +410,8 @@ class Adversarial(Family):
     # --- what is seen of it
 
     def grid_plan(self) -> GridPlan:
+        if self.info.world:
+            return GridPlan(1, 1)
         if self.labelled:
             names = self.info.classes[:10]
             return GridPlan(len(names), 8 if self.info.size <= 64 else 4, names)
@@ -387,6 +426,8 @@ class Adversarial(Family):
         generator = players["G"]
         device = next(generator.parameters()).device
         count = plan.rows * plan.columns
+        if self.info.world:
+            return self.sample_points(generator, POINTS_SHOWN, torch.Generator(device).manual_seed(seed))
         label = row_labels(len(self.info.classes), plan.columns, plan.rows, device) if self.labelled else None
         codes = None
         if self.codes:
@@ -401,7 +442,41 @@ class Adversarial(Family):
             generator.network.set_growth(*stage)
         return enlarge(generator(z, label, codes), self.info.size)
 
+    def sample_points(self, network: nn.Module, count: int, generator: torch.Generator) -> Tensor:
+        """`count` points [N, d, 1, 1] that `network` makes of what `generator` draws; classes are dealt out in turn."""
+        device = next(network.parameters()).device
+        z = draw_latents(self.settings, count, generator, device)
+        label = torch.arange(count, device=device) % len(self.info.classes) if self.labelled else None
+        return network(z, label, self.codes.sample(count, generator, device) if self.codes else None)
+
+    def judged(self, images: Tensor, label: Tensor | None = None) -> Tensor:
+        """D's score of each of `images` [N, ...] as it is shown to people: a probability, or a critic's own number (of
+        an energy: its negative). A packing D is shown copies of the same sample."""
+        if self.settings.packing > 1:
+            images = images.repeat(1, self.settings.packing, 1, 1)
+        score = self.players["D"](images, label).score
+        return score if self.objective.critic or self.objective.energy else torch.sigmoid(score)
+
+    def pull(self, fake: Tensor, real: Tensor, label: Tensor | None = None) -> Tensor:
+        """Where G's loss would have each fake go: −N ∂L_G/∂x, shaped as `fake`, without look-ahead or added noise.
+
+        Args:
+            fake, real: as many samples, a multiple of the packing.
+            label: of the fakes (and of the reals beside them).
+        """
+        fake = fake.detach().requires_grad_()
+        packing = self.settings.packing
+        shown = [stabilisers.pack(x, packing) if packing > 1 else x for x in (fake, real)]
+        with torch.enable_grad():
+            score = self.players["D"](shown[0], label).score
+            of_real = self.players["D"](shown[1], label).score if self.objective.relativistic else None
+            loss = self.objective.generator(score, of_real, **self._options())
+            (gradient,) = torch.autograd.grad(loss, fake)
+        return -len(fake) // packing * gradient
+
     def observations(self) -> dict[str, Tensor]:
+        if not self._scores:  # G has been trained alone
+            return {}
         real, fake = self._scores["real"].float(), self._scores["fake"].float()
         shown = (lambda s: s) if self.objective.critic or self.objective.energy else torch.sigmoid
         seen = {
@@ -496,6 +571,8 @@ def check_together(settings: Settings, info: DataInfo) -> None:
     s = settings
     objective = objectives.OBJECTIVES[s.objective]
     check_one_sided(info)
+    if info.world and (s.augment != "none" or s.flip):
+        raise UsageError("Mirroring and augmentation are for pictures: set flip to false and augment to none.")
     if (s.condition != "none" or s.auxiliary > 0) and len(info.classes) < 2:
         raise UsageError(
             f"This preset needs labelled pictures and '{info.name}' has none: sort them into one folder a class, "

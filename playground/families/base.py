@@ -57,6 +57,8 @@ class Family(ABC):
     kind: ClassVar[str] = "generator"
     #: whether the rows of its grid are classes
     labelled: bool = False
+    #: whether its generator may learn several times a step (`generator_steps`)
+    repeats_generator: ClassVar[bool] = False
     #: whether its networks are known to learn as well with bfloat16 inside
     robust: ClassVar[bool] = False
 
@@ -66,6 +68,7 @@ class Family(ABC):
         self.generator: torch.Generator | None = None
         self.held: Callable[[], Batch] | None = None  # pictures that are never trained on; set by the trainer
         self._test: Batch | None = None
+        self.check_repeats(settings.generator_steps)
         self.step = 0
         self.total_steps = settings.steps
 
@@ -119,6 +122,11 @@ class Family(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027 - nothing to restore by default
         """Restore `state_dict`."""
+
+    def check_repeats(self, generator_steps: int) -> None:
+        """Raise UsageError where G can't learn more than once a step: it answers for the very fakes that D has seen."""
+        if generator_steps > 1 and not self.repeats_generator:
+            raise UsageError("Here G learns once a step, from fakes that D has just seen: set generator_steps to 1.")
 
     def check_change(self, name: str, value: Any) -> None:  # noqa: B027 - every live knob may move by default
         """Raise UsageError where a live knob can't take `value` with the networks as they were built."""

@@ -64,6 +64,8 @@ class LatentSpace:
     def __init__(self, model: Model):
         if getattr(model, "kind", "generator") != "generator" or "G" not in model.modules:
             raise UsageError("A classifier reads pictures and draws none: choose a generator to explore.")
+        if model.info.world is not None:
+            raise UsageError("This model draws points, not pictures: look at its like in the Lab.")
         self.model = model
         self.settings: Settings = model.settings
         self.info: DataInfo = model.info

@@ -44,6 +44,11 @@ class Architecture:
     halving: bool = True
     grows: bool = False
 
+    @property
+    def points(self) -> bool:
+        """Whether it is for points, whose coordinates have no bounds, and not for pictures."""
+        return self.sizes == (1,)
+
     def accepts(self, size: int) -> bool:
         """Whether it makes pictures of `size` × `size` pixels."""
         return size >= self.min_size and (not self.sizes or size in self.sizes)
@@ -59,6 +64,18 @@ _ROWS = (
         sizes=(),
         generator="playground.networks.mlp:generator",
         trunk="playground.networks.mlp:trunk",
+        norms=("default", "batch", "none", "layer"),
+        halving=False,
+    ),
+    Architecture(
+        name="points",
+        title="Fully connected, for points",
+        help="Dense layers of one width, and an output without bounds: for points on a line or in the plane.",
+        reference="Goodfellow et al. 2014, arXiv 1406.2661",
+        min_size=1,
+        sizes=(1,),
+        generator="playground.networks.mlp:point_generator",
+        trunk="playground.networks.mlp:point_trunk",
         norms=("default", "batch", "none", "layer"),
         halving=False,
     ),
@@ -213,6 +230,10 @@ def _check(
 ) -> Architecture:
     row = architecture(name)
     if not row.accepts(size):
+        if row.points:
+            raise UsageError("The architecture 'points' is for points, not for pictures: take 'mlp' or 'dcgan'.")
+        if size == 1:
+            raise UsageError(f"The architecture '{name}' makes pictures; for points take 'points'.")
         offered = f"{', '.join(map(str, row.sizes))} pixels" if row.sizes else f"{row.min_size} pixels or more"
         way_out = "set one of these sizes" + ("" if name == "mlp" else ", or take 'mlp', which makes any size")
         raise UsageError(f"The architecture '{name}' makes pictures of {offered}, not {size}: {way_out}.")

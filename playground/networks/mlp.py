@@ -1,7 +1,8 @@
 """Fully connected networks: the generator widens 256-512-1024, the discriminator mirrors it.
 
 Goodfellow et al. 2014 (arXiv 1406.2661), with the LeakyReLU of slope 0.2 that later practice settled on. A width of 64
-gives those sizes; another width scales them. Weights keep torch's own initialisation of dense layers.
+gives those sizes; another width scales them. Weights keep torch's own initialisation of dense layers. For points there
+is a plainer pair: layers of one width, and an output without bounds.
 """
 
 from __future__ import annotations
@@ -60,6 +61,54 @@ def trunk(
     for i, (fan_in, fan_out) in enumerate(zip([channels * size * size, *units], units, strict=False), start=1):
         body.add_module(f"hidden{i}", _dense(fan_in, fan_out, norm, "leaky", dropout))
     return Trunk(body, units[-1], minibatch=minibatch, spectral_norm=spectral_norm)
+
+
+def point_generator(
+    *,
+    input_dim: int,
+    channels: int,
+    size: int,
+    width: int,
+    depth: int | None,
+    norm: str,
+    dropout: float,
+    activation: str,
+) -> nn.Module:
+    """[N, input_dim] -> points [N, channels, 1, 1] of any magnitude: `depth` layers (3 by default) of `width` units.
+
+    norm "default" is none; activation "default" is ReLU, with which the latent plane is folded piece by piece.
+    """
+    net = _even(input_dim, width, depth, norm, "relu" if activation == "default" else activation, dropout)
+    net.add_module("output", nn.Linear(width, channels * size * size))
+    net.add_module("point", nn.Unflatten(1, (channels, size, size)))
+    return net
+
+
+def point_trunk(
+    *,
+    channels: int,
+    size: int,
+    width: int,
+    depth: int | None,
+    norm: str,
+    spectral_norm: bool,
+    dropout: float,
+    minibatch: str,
+) -> Trunk:
+    """Points [N, channels, 1, 1] -> [N, width]: `depth` layers (3 by default) of `width` units, LeakyReLU 0.2."""
+    body = nn.Sequential()
+    body.add_module("vector", nn.Flatten())
+    body.extend(_even(channels * size * size, width, depth, norm, "leaky", dropout))
+    return Trunk(body, width, minibatch=minibatch, spectral_norm=spectral_norm)
+
+
+def _even(fan_in: int, width: int, depth: int | None, norm: str, act: str, dropout: float) -> nn.Sequential:
+    """Layers of the same width."""
+    norm = "none" if norm == "default" else norm
+    net = nn.Sequential()
+    for i in range(3 if depth is None else depth):
+        net.add_module(f"hidden{i + 1}", _dense(width if i else fan_in, width, norm, act, dropout))
+    return net
 
 
 def _dense(fan_in: int, fan_out: int, norm: str, act: str, dropout: float) -> nn.Sequential:

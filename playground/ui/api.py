@@ -134,10 +134,10 @@ def add_api(house: House) -> None:
         request: gr.Request = None,
     ) -> list:
         check_count(count, 1)
-        drawn = _model(house, model, house.owner(request)).sample(
-            count, seed=seed, labels=labels, truncation=truncation
-        )
-        return files(drawn)
+        opened = _model(house, model, house.owner(request))
+        if opened.info.world is not None:
+            raise UsageError("This model draws points, not pictures: sample it with the command line.")
+        return files(opened.sample(count, seed=seed, labels=labels, truncation=truncation))
 
     endpoints = {
         "train_start": (train_start, "Start a training; returns the run's key."),

@@ -308,8 +308,9 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def draws(description: Mapping[str, Any], kind: str = "generator") -> bool:
-    """Whether a described model is of `kind`: by default one that draws from noise; classifiers only read."""
-    return bool(description) and description["kind"] == kind
+    """Whether a described model is of `kind`: by default one that draws pictures from noise; classifiers only read, and
+    what draws points (pictures of one pixel) is for the Lab."""
+    return bool(description) and description["kind"] == kind and description.get("size") != 1
 
 
 def is_digits(name: str, classes: tuple[str, ...]) -> bool:

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from playground.data.base import Batch, ImageStore
+from playground.data.points import load as load_points
 from playground.errors import UsageError
 from playground.families.adversarial import Adversarial, Made, check_together, draw_latents, seeded_latents
 from playground.knobs import KNOBS, settings
@@ -200,12 +201,14 @@ def test_whatever_may_be_combined_trains_and_the_rest_is_refused_in_a_sentence(m
 @pytest.mark.parametrize("architecture", KNOBS["architecture"].choices)
 @pytest.mark.parametrize("condition", CONDITION_ROWS)
 def test_every_architecture_takes_every_condition(make_trainer: Make, architecture: str, condition: str):
-    trainer = make_trainer("dcgan", architecture=architecture, **CONDITION_ROWS[condition])
+    of_points = {"on": load_points("ring", count=256)} if architecture == "points" else {}
+    trainer = make_trainer("dcgan", architecture=architecture, **of_points, **CONDITION_ROWS[condition])
     trainer.run(2)
     assert all(math.isfinite(v) for v in trainer.metrics().values())
     pictures, diversity = trainer.sample_grid()
     plan = trainer.family.grid_plan()
-    assert pictures.shape == (plan.rows * plan.columns, 16, 16, 3) and diversity >= 0
+    side = 256 if of_points else 16  # points make one picture together
+    assert pictures.shape == (plan.rows * plan.columns, side, side, 3) and diversity >= 0
 
 
 @pytest.mark.parametrize(

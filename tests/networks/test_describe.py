@@ -18,20 +18,21 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def networks():
     for name in ARCHITECTURES:
+        size = 1 if ARCHITECTURES[name].points else 16
         for norm in ARCHITECTURES[name].norms:
             yield (
                 f"{name}-{norm}-generator",
-                build_generator(name, input_dim=6, channels=3, size=16, width=4, norm=norm, dropout=0.2),
+                build_generator(name, input_dim=6, channels=3, size=size, width=4, norm=norm, dropout=0.2),
                 torch.zeros(2, 6),
-                (3, 16, 16),
+                (3, size, size) if size > 1 else (3,),
             )
         for minibatch in MINIBATCH:
             for spectral in (False, True):
                 trunk = build_trunk(
-                    name, channels=3, size=16, width=4, minibatch=minibatch, spectral_norm=spectral, dropout=0.2
+                    name, channels=3, size=size, width=4, minibatch=minibatch, spectral_norm=spectral, dropout=0.2
                 )
                 net = nn.Sequential(trunk, nn.Linear(trunk.feature_dim, 1))
-                yield f"{name}-{minibatch}-{spectral}-discriminator", net, torch.zeros(2, 3, 16, 16), (1,)
+                yield f"{name}-{minibatch}-{spectral}-discriminator", net, torch.zeros(2, 3, size, size), (1,)
 
 
 NETWORKS = {name: rest for name, *rest in networks()}

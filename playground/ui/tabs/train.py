@@ -117,9 +117,10 @@ def needed(method: Method) -> str:
 def fitting_data(preset: str) -> list[tuple[str, str]]:
     """(title, name) of the data sets that a preset can learn from, the most fitting first, and one's own pictures."""
     method = find_method(preset)
+    pictures = [spec for spec in DATASETS.values() if spec.kind != "points"]  # points are played with in the Lab
     fitting = [
         spec
-        for spec in DATASETS.values()
+        for spec in pictures
         if (not spec.sides if method.sides != "unpaired" else spec.sides) or (method.sides == "paired" and spec.paired)
     ]
     if method.sides == "paired":
