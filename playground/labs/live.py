@@ -182,7 +182,7 @@ class Labs:
         Raises:
             UsageError: an unknown kind, or too many labs of others.
         """
-        if kind not in ENGINES:
+        if not isinstance(kind, str) or kind not in ENGINES:
             raise unknown("lab", str(kind), ENGINES)
         module, _, name = ENGINES[kind].partition(":")
         with self._lock:

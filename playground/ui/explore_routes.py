@@ -17,6 +17,7 @@ from fastapi import FastAPI, Request, Response
 
 from playground.errors import UsageError
 from playground.ui.answers import Refused, integer, made, read_upload
+from playground.ui.owners import check_owner
 from playground.ui.studio import MAX_UPLOADED, Busy, Job, Lane, NoSuchModel, Opened, Studio
 
 if TYPE_CHECKING:
@@ -249,10 +250,6 @@ def add_explore_routes(app: FastAPI, house: House, route: Callable[..., Any]) ->
         return await studio.heavy.run(make)
 
     # --- a picture of one's own
-
-    def check_owner(owner: str) -> None:
-        if not owner:
-            raise UsageError("Your browser sent no cookie, so nothing could be kept for you: allow cookies and reload.")
 
     def job_of(owner: str, request: Request) -> Job:
         found = studio.job(request.path_params["number"], owner)

@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from playground.errors import UsageError
 from playground.labs.live import Lab
 from playground.ui.answers import Refused, integer
+from playground.ui.owners import check_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +41,7 @@ def add_lab_routes(app: FastAPI, house: House, route: Callable[..., Any]) -> Non
 
     @route("POST", "/labs/open", limit=MAX_ORDER)
     async def open_lab(owner: str, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+        check_owner(owner)
         options = {name: value for name, value in body.items() if name not in ("kind", "lab")}
         lab = labs.open(owner, body.get("kind"), options, str(body.get("lab", "")))
         return {"lab": lab.id, "facts": packed(await answered(lab.facts()))}

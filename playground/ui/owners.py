@@ -11,6 +11,8 @@ import secrets
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
+from playground.errors import UsageError
+
 COOKIE = "gan_playground"
 _YEAR = 365 * 24 * 3600
 _VALID = re.compile(r"[0-9a-f]{32}")
@@ -31,6 +33,12 @@ def owner_of_user(name: str) -> str:
 def fresh_owner() -> str:
     """An owner that nobody else can be: for runs started by a program, which are found by their secret."""
     return "program-" + secrets.token_hex(16)
+
+
+def check_owner(owner: str) -> None:
+    """Raise UsageError for nobody: what nobody leaves would be everybody's."""
+    if not owner:
+        raise UsageError("Your browser sent no cookie, so nothing could be kept for you: allow cookies and reload.")
 
 
 class OwnerCookie:

@@ -39,6 +39,7 @@ from playground.errors import DataError, PlaygroundError, UsageError
 from playground.methods import METHODS
 from playground.runs import atomic_write, disk_errors, list_runs
 from playground.session import Session
+from playground.ui.owners import check_owner
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -701,8 +702,7 @@ class Studio:
         Raises:
             UsageError: nobody to keep it for, or too many wait.
         """
-        if not owner:
-            raise UsageError("Your browser sent no cookie, so the picture could not be kept: allow cookies and reload.")
+        check_owner(owner)
         with self._lock:
             waiting = [job for job in self._jobs.values() if job.owner == owner and job.state == "running"]
             if len(waiting) >= MAX_JOBS:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from playground.errors import PlaygroundError, UsageError
 from playground.runs import disk_errors
+from playground.ui.owners import check_owner
 from playground.ui.studio import Busy, Lane, Opened, Studio
 
 if TYPE_CHECKING:
@@ -151,8 +152,7 @@ class Translations:
             UsageError: nobody to keep it for, not a translator, or an option out of range.
             Busy: too many batches of others run.
         """
-        if not owner:
-            raise UsageError("Your browser sent no cookie, so nothing could be kept for you: allow cookies and reload.")
+        check_owner(owner)
         _check_options(opened.model, options["direction"], options["size"])
         with self._lock:
             own = [one for one in self._batches.values() if one.owner == owner]
