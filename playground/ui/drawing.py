@@ -171,9 +171,13 @@ def _drawn(space: LatentSpace, values: Sequence[Any]) -> Tensor:
     return render_many(space, [parse(value, space) for value in values])
 
 
-def default_recipe(opened: Opened, key: str, seed: int = 0) -> dict[str, Any]:
-    """What a model is first seen with: a seed, pulled a little towards the mean where that is possible."""
+def default_recipe(opened: Opened, key: str, seed: int | None = None) -> dict[str, Any]:
+    """What a model is first seen with: a seed (None: the one that its card calls its first), pulled a little towards
+    the mean where that is possible."""
     space = opened.front
+    if seed is None:
+        first = space.model.facts.get("first_seed", 0)
+        seed = first if isinstance(first, int) and 0 <= first < 2**31 else 0
     point = {"seed": seed, "label": 0 if space.classes else None}
     where, psi = ("w", 0.8) if space.styled else ("z", None)
     return parse({"model": key, "space": where, "a": point, "truncation": psi}, space).to_dict()

@@ -71,6 +71,8 @@ def install(
         "metrics": dict(metrics or {}),
         "serves": list(recipe.serves),
     }
+    if recipe.first_seed:
+        model.facts["first_seed"] = recipe.first_seed
     folder = model.save(shelf / recipe.name, half=recipe.kind == "translator")
     weights = (folder / "model.safetensors").read_bytes()
     if len(weights) > MAX_BYTES:

@@ -71,6 +71,7 @@ class Recipe:
     knobs: Mapping[str, Any] = field(default_factory=dict)
     serves: tuple[str, ...] = ()
     taken_at: int = 0  # the step of the schedule at which the weights are taken; 0: its last
+    first_seed: int = 0  # of the picture that it is first seen with
 
     @property
     def last_step(self) -> int:
@@ -91,10 +92,10 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {}
 
 
-def _add(name: str, title: str, preset: str, source: Source, about: str, *, serves: tuple[str, ...] = (), taken_at: int = 0, **knobs: Any) -> None:  # fmt: skip  # noqa: E501
+def _add(name: str, title: str, preset: str, source: Source, about: str, *, serves: tuple[str, ...] = (), taken_at: int = 0, first_seed: int = 0, **knobs: Any) -> None:  # fmt: skip  # noqa: E501
     if name in RECIPES:
         raise ValueError(f"recipe '{name}' is registered twice")
-    RECIPES[name] = Recipe(name, title, preset, source, about, MappingProxyType(knobs), serves, taken_at)
+    RECIPES[name] = Recipe(name, title, preset, source, about, MappingProxyType(knobs), serves, taken_at, first_seed)
     _ = RECIPES[name].settings  # a wrong setting is an error at once
 
 
@@ -104,7 +105,7 @@ _add(
     "stylegan",
     FACES,
     "A style-based generator of cartoon portraits, 64 × 64. Its styles can be explored, mixed and steered.",
-    size=64, steps=23_000, batch_size=32, precision="bfloat16", rate_decay="linear", decay_from=0.75, seed=1,
+    first_seed=29, size=64, steps=23_000, batch_size=32, precision="bfloat16", rate_decay="linear", decay_from=0.75, seed=1,
 )  # fmt: skip
 _add(
     "digits-cgan",
