@@ -36,6 +36,7 @@ GROUPS = (
     ("translate",),
     ("recorder",),
     ("metrics",),
+    ("labs",),
     ("latent",),  # inversion measures what it finds
     ("session",),
     ("api",),

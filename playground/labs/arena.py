@@ -155,7 +155,7 @@ class Arena(Game):
     def _open(self, data: str, drawing: Sequence[Sequence[float]] | None) -> PointStore:
         if data == DRAWING:
             store = points.from_drawing(drawing or [], seed=self.seed)
-        elif data in POINT_SETS:
+        elif isinstance(data, str) and data in POINT_SETS:
             store = points.load(data, seed=self.seed)
         else:
             raise unknown("point set", str(data), [*POINT_SETS, DRAWING])

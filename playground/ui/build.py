@@ -22,7 +22,7 @@ from playground.ui import api, routes
 from playground.ui.context import House, plain_html
 from playground.ui.owners import OwnerCookie
 from playground.ui.pictures import Uploads, built_in_preview
-from playground.ui.tabs import explore, home, mixing, presets, runs, sketch, train, translate
+from playground.ui.tabs import explore, home, labs, mixing, presets, runs, sketch, train, translate
 from playground.ui.theme import theme
 
 TITLE = "GAN playground"
@@ -70,6 +70,8 @@ def build_blocks(house: House) -> gr.Blocks:
                 sketch_html = sketch.build()
             with gr.Tab("Translate", id="translate"):
                 translate_html = translate.build()
+            with gr.Tab("Lab", id="lab"):
+                labs.build()
             with gr.Tab("Train", id="train") as shown:
                 train_tab = train.build(house, shown)
             with gr.Tab("Runs", id="runs"):
@@ -127,6 +129,7 @@ def serve(app: FastAPI, manager: SessionManager, host: str, port: int) -> None:
     finally:
         active = [session.key for session in manager.sessions() if session.active]
         app.state.house.studio.close()
+        app.state.house.labs.close()
         manager.close()
         if active:
             plural = "s" if len(active) > 1 else ""

@@ -12,6 +12,7 @@ from typing import Any
 import gradio as gr
 
 from playground.errors import PlaygroundError, UsageError
+from playground.labs.live import Labs
 from playground.runs import open_run
 from playground.session import Session, SessionManager
 from playground.ui.owners import COOKIE, fresh_owner, owner_of_browser, owner_of_user
@@ -35,6 +36,11 @@ class House:
     def studio(self) -> Studio:
         """What the tabs that draw draw with."""
         return Studio(self, self.uploads.root.parent)
+
+    @functools.cached_property
+    def labs(self) -> Labs:
+        """The labs that are open."""
+        return Labs()
 
     @functools.cached_property
     def translations(self) -> Translations:

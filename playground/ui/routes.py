@@ -32,9 +32,11 @@ from playground.session import Session
 from playground.ui.answers import MAX_BODY, Refused, integer, json_response, made, read_json
 from playground.ui.context import UNEXPECTED, House
 from playground.ui.explore_routes import add_explore_routes
+from playground.ui.lab_routes import add_lab_routes
 from playground.ui.owners import COOKIE, owner_of_browser, owner_of_user
 from playground.ui.pictures import built_in_preview
 from playground.ui.sketch_routes import add_sketch_routes
+from playground.ui.theory_routes import add_theory_routes
 from playground.ui.translate_routes import add_translate_routes
 
 log = logging.getLogger("playground")
@@ -62,9 +64,30 @@ _PARTS = {  # served as one file each, so that their order is certain
         "sketch.js",
         "translate-parts.js",
         "translate.js",
+        "labs.js",
+        "lab-chart.js",
+        "lab-draw.js",
+        "lab-scene.js",
+        "lab-panel.js",
+        "lab-arena.js",
+        "lab-line.js",
+        "lab-theory.js",
+        "lab-game.js",
+        "lab-divergences.js",
+        "lab-saturation.js",
         "home.js",
     ),
-    STYLE: ("app.css", "explore.css", "mixing.css", "sketch.css", "translate.css", "home.css"),
+    STYLE: (
+        "app.css",
+        "explore.css",
+        "mixing.css",
+        "sketch.css",
+        "translate.css",
+        "labs.css",
+        "lab-line.css",
+        "lab-theory.css",
+        "home.css",
+    ),
 }
 ICON = "icon.svg"
 _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}
@@ -318,6 +341,8 @@ def add_routes(app: FastAPI, house: House) -> None:
 
     add_explore_routes(app, house, route)
     add_sketch_routes(app, house, route)
+    add_lab_routes(app, house, route)
+    add_theory_routes(app, house, route)
     add_translate_routes(app, house, route)
 
 

@@ -1,0 +1,603 @@
+// The 2-D lab and the race: one contestant, or two to four side by side, on the same points from the same seed. The
+// server trains and sends frames; the page asks for the next one as soon as it has one, and draws what it was told.
+"use strict";
+
+(() => {
+  const pg = window.playground;
+  const { el, labs } = pg;
+  const { dot, percent } = labs;
+  const MOST = 4; // contestants
+  const START = { arena: { data: "gaussians", presets: ["vanilla-gan"] }, race: { data: "ring", presets: ["vanilla-gan", "wgan-gp", "r3gan"] } };
+  const GAP = 25; // ms between two requests for a frame, at least
+  const SPEEDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 0]; // steps a second; 0: as fast as it can
+  const FIRST = ["layers", "width", "latent_dim", "latent", "optimiser", "learning_rate_g", "learning_rate_d", "critic_steps", "generator_steps", "batch_size"];
+  const LATENTS = [1, 2, 3, 4, 8, 16, 32];
+  const LAYERS = [
+    ["real", "Real", "d", "Points of the data: what the generator should learn to make."],
+    ["fake", "Fakes", "g", "Points that the generator makes of random latents. Each keeps its latent, so you can follow it."],
+    ["surface", "D's opinion", null, "The discriminator's answer everywhere: blue where it takes a point for real, vermilion where it takes it for a fake, no colour where it can't tell."],
+    ["manifold", "Manifold", "c3", "The latent space as the generator bends it into the plane. The deeper the shade, the more samples land there. For latents of one or two dimensions."],
+    ["arrows", "Arrows", "ink", "The way in which each fake is told to move: against the gradient of the generator's loss. No arrows, no learning."],
+    ["trails", "Trails", null, "Where the fakes have just been."],
+  ];
+  const CHARTS = [ // key, title, explanation, options
+    ["modes", "Modes covered", "How many of the data's clusters have at least one good sample, within three standard deviations of the centre. Fewer than all: mode collapse.", { floor: 0, whole: true, format: (value) => String(Math.round(value)) }],
+    ["high_quality", "High quality", "Share of samples within three standard deviations of the nearest cluster. A perfect generator reaches 98.9 %.", { floor: 0, ceiling: 1, format: (value) => percent(value), axis: (value) => percent(value) }],
+    ["reverse_kl", "Reverse KL", "How unevenly the samples are spread over the clusters, each counted to its nearest: KL from the even spread. 0 is even; all in one of eight is 2.08.", { floor: 0 }],
+    ["js", "JS divergence", "Jensen-Shannon divergence between real and generated points, counted on a grid. 0: the same; 0.69 = ln 2: nothing in common.", { floor: 0 }],
+    ["grad_norm", "Arrow length", "Mean length of the arrows: how strong a pull the generator feels. Near 0 it learns nothing (vanishing gradient).", { floor: 0 }],
+  ];
+  const SIGMA = "Spread of the samples inside the clusters, divided by the true spread. 1 is right; below, the generator only makes the middle of each cluster.";
+  const LOSS = "What each player tries to make small. They need not fall: when one wins, the other loses. The scales of two methods can't be compared.";
+
+  const SHORT = { sample: "Sample", generate: "Generate", judge: "Judge", "learn-d": "D learns", "judge-again": "Judge again", gradient: "Gradient", "learn-g": "G learns" };
+  const SIGNS = { // drawn with lines
+    again: "M4 5v5h5M4.6 14.5A8 8 0 1 0 6.3 6.3L4 10",
+    dice: "M6.5 4h11A2.5 2.5 0 0 1 20 6.5v11a2.5 2.5 0 0 1-2.5 2.5h-11A2.5 2.5 0 0 1 4 17.5v-11A2.5 2.5 0 0 1 6.5 4zM8.5 8.5h.01M15.5 15.5h.01M12 12h.01",
+  };
+  const glyph = (name) => {
+    const icon = pg.icon("play");
+    icon.classList.add("drawn");
+    icon.firstChild.setAttribute("d", SIGNS[name]);
+    return icon;
+  };
+
+  const wait = (time) => new Promise((resolve) => { setTimeout(resolve, time); });
+  const finite = (value) => typeof value === "number" && Number.isFinite(value);
+  const middle = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+  // --- the view
+
+  class Arena {
+    constructor(root, kind) {
+      this.root = root;
+      this.kind = kind;
+      this.race = kind === "race";
+      this.panels = [];
+      this.lab = null;
+      this.facts = null;
+      this.seen = 0;
+      this.turn = 0; // of the loop that asks for frames: an old one ends
+      this.waiting = new Map(); // newest commands of sliders
+      this.touched = new Map(); // knob -> when it was last moved here
+      this.times = []; // when frames were drawn, for measuring
+      this.store = `gan-playground-${kind}`;
+      this.restore();
+      this.build();
+      window.addEventListener("pagehide", () => this.leave());
+      document.addEventListener("keydown", (event) => this.key(event));
+    }
+
+    // --- what the page is made of
+
+    build() {
+      const button = (name, text, tip, action, icon) => el(`button.pg-button.${name}`, { type: "button", "data-tip": tip, "aria-label": text, onclick: action }, icon, el("span", {}, text));
+      this.sets = el("div.pg-lab-sets", { role: "group", "aria-label": "Data" });
+      this.about = el("p.pg-fine.pg-lab-about");
+      const data = el("section.pg-lab-card.pg-lab-data", { "aria-label": "Data" }, el("h3", {}, "Data"), this.sets, this.about);
+
+      this.runner = el("button.pg-lab-run", { type: "button", onclick: () => this.run() }, pg.icon("play"), el("span", {}, "Run"));
+      this.steps = el("div.pg-lab-steps", { role: "group", "aria-label": "One step" },
+        button("d", "Step D", "Let only the discriminator learn once: the fakes stay where they are. Key: D", () => this.step("discriminator")),
+        button("g", "Step G", "Let only the generator learn once: D's opinion stays as it is. Key: G", () => this.step("generator")),
+        button("both", "Step both", "One full round. Key: B", () => this.step("both")));
+      this.slower = el("button.pg-button.pg-lab-slow", { type: "button", "aria-pressed": "false", "data-tip": "Go through a step stage by stage, each named as it happens. Key: S", onclick: () => this.setSlow(!this.slow) }, "Slow motion");
+      const fastest = SPEEDS.length - 1;
+      this.speed = labs.slider({ label: "Speed", min: 0, max: fastest, step: 1, value: fastest, format: (at) => (SPEEDS[at] ? `${SPEEDS[at]} steps/s` : "full"), oninput: (at) => this.later("speed", { do: "speed", steps_per_second: SPEEDS[at] }), help: "Steps a second; at the right end as fast as the machine can." });
+      this.pace = labs.slider({ label: "Per stage", min: 0.2, max: 4, log: true, value: 1, format: (value) => `${value.toFixed(1)} s`, oninput: (value) => this.later("slow", { do: "slow", on: true, seconds: value }), help: "How long each stage is shown." });
+      this.again = button("pg-lab-reset", "Reset", "Reset: start again from the same first weights.", () => this.reset(), glyph("again"));
+      this.fresh = button("pg-lab-fresh", "New seed", "New seed: start again from other first weights.", () => this.reset(Math.floor(Math.random() * 1e6)), glyph("dice"));
+      this.restart = el("div.pg-lab-restart", {}, this.again, this.fresh);
+      this.bar = el("div.pg-lab-bar", { role: "toolbar", "aria-label": "Training" },
+        this.runner, this.steps, this.slower, el("div.pg-lab-pace", {}, this.speed.node, this.pace.node), this.race && this.restart);
+      this.strip = el("ol", { "aria-label": "Stages of a step" });
+      this.stageTitle = el("p", { role: "status" });
+      this.stages = el("div.pg-lab-stages", { hidden: true }, this.strip, this.stageTitle);
+      this.chips = el("div.pg-lab-layers", { role: "group", "aria-label": "Layers" }, ...LAYERS.map(([name, text, color, tip]) => el("button.pg-lab-layer", { type: "button", "data-layer": name, "data-tip": tip, onclick: () => this.toggle(name) },
+        name === "surface" ? el("i.pg-lab-dot.surface") : name === "trails" ? el("i.pg-lab-dot.trails") : dot(color), text)));
+      this.adder = el("button.pg-link-button.pg-lab-add", { type: "button", onclick: () => this.add() }, "+ Add a contestant");
+      this.planes = el("div.pg-lab-planes");
+      this.lost = el("p.pg-lab-problem", { role: "alert", hidden: true });
+      const stage = el("section.pg-lab-main", { "aria-label": "The game" }, this.bar, this.lost, this.stages, el("div.pg-lab-above", {}, this.chips, this.race && this.adder), this.planes);
+
+      this.charts = new Map(CHARTS.map(([key, title, help, options]) => [key, labs.chart({ title, help, ...options })]));
+      const losses = this.race
+        ? [["loss_d", "Loss of D"], ["loss_g", "Loss of G"]]
+        : [["losses", "Losses"]];
+      for (const [key, title] of losses) this.charts.set(key, labs.chart({ title, help: LOSS }));
+      const order = this.race ? ["js", "modes", "high_quality", "reverse_kl", "loss_d", "loss_g", "grad_norm"] : ["losses", "js", "modes", "high_quality", "reverse_kl", "grad_norm"];
+      const nodes = order.map((key) => this.charts.get(key).node);
+      if (!this.race) {
+        this.histogram = labs.histogram({ title: "D says", help: "How often the discriminator gives which answer: to real points (blue) and to fakes (vermilion). One heap over the other: it can't tell them apart." });
+        nodes.push(this.histogram.node);
+      }
+      this.sigma = labs.figure({ label: "Spread in clusters", help: SIGMA });
+      this.table = el("tbody");
+      const ranking = this.race && el("section.pg-lab-card.pg-lab-ranking", { "aria-label": "Who is ahead" },
+        el("h3", {}, "Who is ahead"), el("div.pg-lab-scroll", {}, el("table", {}, el("thead", {}, el("tr", {}, ...[["", null], ["Steps", null], ["JS", CHARTS[3][2]], ["Modes", CHARTS[0][2]], ["High quality", CHARTS[1][2]], ["Reverse KL", CHARTS[2][2]], ["Spread", SIGMA]].map(([text, help]) => el("th", { scope: "col" }, text && labs.words(text, help))))), this.table)),
+        el("p.pg-fine", {}, "Ahead is who has the smallest JS divergence over the last few measurements: it counts missing clusters as well as stray points."));
+      const numbers = el("section.pg-lab-card.pg-lab-numbers", { "aria-label": "Measures" }, el("h3", {}, "How well it learns"), el("div.pg-lab-charts", {}, ...nodes, !this.race && this.sigma.node));
+
+      this.target = labs.choice({ label: "Settings of", options: [["all", "all"]], value: "all", onchange: () => this.showKnobs() });
+      this.target.node.hidden = !this.race;
+      this.knobPlace = el("div.pg-lab-fields");
+      this.morePlace = el("div.pg-lab-fields");
+      const knobs = el("section.pg-lab-card.pg-lab-knobs", { "aria-label": "Settings" }, el("h3", {}, "Settings"), el("p.pg-fine", {}, "All of them can be changed while it runs."),
+        this.target.node, this.knobPlace, el("details.pg-lab-more", {}, el("summary", {}, "Penalties and stabilisers"), this.morePlace));
+      this.fields = new Map();
+
+      this.loading = el("p.pg-hint", { role: "status" }, "Setting up the lab…");
+      this.work = el(`div.pg-arena${this.race ? ".race" : ""}`, { hidden: true }, data, stage, ranking || "", numbers, knobs);
+      this.root.replaceChildren(this.loading, this.work);
+      this.showLayers();
+      this.showSlow();
+    }
+
+    // --- seen and not seen
+
+    show() {
+      this.awake = true;
+      this.loop(++this.turn);
+    }
+
+    hide() {
+      this.awake = false;
+      this.turn += 1;
+    }
+
+    leave() {
+      if (!this.lab) return;
+      fetch("labs/close", { method: "POST", keepalive: true, credentials: "same-origin", headers: { "X-Playground": "1", "Content-Type": "application/json" }, body: JSON.stringify({ lab: this.lab }) }).catch(() => {});
+      this.lab = null; // a page that comes back from the browser's cache opens another
+    }
+
+    // --- the server
+
+    async open(changes = {}) {
+      const { state } = this;
+      const options = { kind: "arena", data: state.data, presets: state.presets, seed: state.seed, knobs: state.knobs, drawing: state.data === "drawing" ? state.drawing : null, ...changes };
+      const answer = await pg.api("labs/open", { ...options, ...(this.lab ? { lab: this.lab } : {}) });
+      this.lab = answer.lab;
+      this.seen = 0;
+      this.tick = null;
+      for (const panel of this.panels) panel.forget();
+      this.useFacts(answer.facts);
+      const at = this.speed.value;
+      if (SPEEDS[at]) await this.send({ do: "speed", steps_per_second: SPEEDS[at] });
+      if (this.slow) await this.send({ do: "slow", on: true, seconds: this.pace.value });
+    }
+
+    // What was kept may no longer be possible (a preset of another version): then the lab opens as it does first.
+    async openAnyhow() {
+      try {
+        await this.open();
+      } catch (error) {
+        if (error.offline || error.status >= 500 || error.status === 429) throw error;
+        Object.assign(this.state, { ...START[this.kind], knobs: {}, seed: 0 });
+        await this.open();
+      }
+    }
+
+    async loop(turn) {
+      while (this.awake && turn === this.turn) {
+        try {
+          if (!this.lab) await this.openAnyhow();
+          if (turn !== this.turn) return;
+          const lab = this.lab, since = this.seen, begun = performance.now();
+          const frame = await this.ask(since);
+          if (turn !== this.turn || lab !== this.lab) continue;
+          this.lost.hidden = true;
+          if (frame.contestants) this.take(frame);
+          this.loading.hidden = true;
+          await wait(Math.max(0, GAP - (performance.now() - begun)));
+        } catch (error) {
+          if (turn !== this.turn) return;
+          if (error.status === 404) { this.lab = null; this.running = false; }
+          this.say(error.message);
+          await wait(error.status === 404 ? 200 : 2000);
+        }
+      }
+    }
+
+    ask(since) {
+      return pg.api(`labs/frame?${new URLSearchParams({ lab: this.lab, seen: since, layers: this.asked() })}`);
+    }
+
+    asked() {
+      const wanted = ["fake", "surface", "manifold", "arrows"].filter((name) => this.layers.has(name) || (name === "fake" && this.layers.has("trails")));
+      if (!this.race) wanted.push("histogram");
+      return wanted.join(",");
+    }
+
+    say(sentence) {
+      const place = this.facts ? this.lost : this.loading;
+      place.hidden = false;
+      place.textContent = sentence;
+    }
+
+    // A frame that did not come by itself: while nothing runs, layers are switched on with it.
+    async refresh() {
+      if (!this.lab) return;
+      const lab = this.lab;
+      const frame = await this.ask(0).catch(() => null);
+      if (frame?.contestants && lab === this.lab && frame.tick >= (this.tick ?? 0)) this.take(frame);
+    }
+
+    async send(body) {
+      const answer = await pg.api("labs/do", { lab: this.lab, ...body });
+      if (answer.facts) this.useFacts(answer.facts);
+      return answer;
+    }
+
+    // A command of a slider: only the newest value of each counts.
+    async later(key, body) {
+      this.waiting.set(key, body);
+      if (this.sending) return;
+      this.sending = true;
+      while (this.waiting.size) {
+        const [first, command] = this.waiting.entries().next().value;
+        this.waiting.delete(first);
+        await pg.act(() => this.send(command));
+      }
+      this.sending = false;
+    }
+
+    // --- frames and facts
+
+    take(frame) {
+      this.tick = this.seen = frame.tick;
+      if (frame.version !== this.facts.version && !this.looking) {
+        this.looking = true;
+        this.send({ do: "look" }).catch(() => {}).finally(() => { this.looking = false; });
+      }
+      if (frame.contestants.length !== this.panels.length) return; // the facts are on their way
+      if (!this.ordering) this.running = frame.running; // else it may be older than the click
+      this.showRunning();
+      frame.contestants.forEach((one, at) => {
+        const decoded = { ...one };
+        for (const name of ["fake", "surface", "manifold", "arrows"]) decoded[name] = labs.array(one[name]);
+        if (one.histogram) decoded.histogram = { ...one.histogram, real: labs.array(one.histogram.real), fake: labs.array(one.histogram.fake) };
+        this.panels[at].take(decoded);
+      });
+      this.showStages(frame);
+      this.times.push(performance.now());
+      if (this.times.length > 600) this.times.shift();
+      this.numbersAsked ||= requestAnimationFrame(() => { this.numbersAsked = 0; this.showNumbers(); });
+    }
+
+    useFacts(facts) {
+      const { data, contestants } = facts, before = this.facts;
+      this.facts = facts;
+      this.work.hidden = false;
+      this.loading.hidden = true;
+      while (this.panels.length > contestants.length) this.panels.pop().node.remove();
+      while (this.panels.length < contestants.length) {
+        const panel = new labs.Panel(this, this.panels.length);
+        panel.scene.layers = this.layers;
+        this.panels.push(panel);
+        this.planes.append(panel.node);
+        panel.fresh = true;
+      }
+      this.planes.dataset.count = contestants.length;
+      const moved = !before || before.data.name !== data.name || before.data.real !== data.real;
+      if (moved) this.real = labs.array(data.real);
+      for (const panel of this.panels) {
+        panel.setFacts(facts);
+        if (!moved && !panel.fresh) continue;
+        panel.fresh = false;
+        panel.history.clear();
+        panel.step = 0;
+        panel.scene.setData({ bounds: data.bounds, real: this.real });
+      }
+      if (!before || before.datasets.length !== facts.datasets.length) this.drawSets();
+      for (const tile of this.sets.children) tile.setAttribute("aria-pressed", String(tile.dataset.name === data.name));
+      this.about.textContent = data.help;
+      this.work.classList.toggle("no-modes", !data.modes?.length);
+      for (const key of ["modes", "high_quality", "reverse_kl"]) this.charts.get(key).node.hidden = !data.modes?.length || (key !== "modes" && !data.sigma);
+      this.sigma.node.hidden = !data.sigma;
+      this.adder.disabled = contestants.length >= MOST;
+      const flat = contestants.some((one) => one.latent_dim <= 2);
+      const chip = this.chips.querySelector("[data-layer=manifold]");
+      chip.classList.toggle("idle", !flat);
+      Object.assign(this.state, { data: data.name, presets: contestants.map((one) => one.preset), seed: facts.seed });
+      this.keep();
+      this.drawKnobs();
+    }
+
+    // --- data
+
+    drawSets() {
+      const own = { name: "drawing", title: "Draw your own", help: "Spray points where you want them: the networks learn that." };
+      this.sets.replaceChildren(...[...this.facts.datasets.filter(({ name }) => name !== own.name), own].map(({ name, title, help }) => {
+        const picture = el("canvas", { "aria-hidden": "true" });
+        return el(`button.pg-lab-set${name === own.name ? ".own" : ""}`, { type: "button", "data-name": name, "data-tip": help, onclick: () => (name === own.name ? this.draw() : this.setData(name)) }, picture, el("span", {}, title));
+      }));
+      this.paintSets();
+      if (this.themed) return;
+      this.themed = true;
+      labs.onTheme(() => { this.paintSets(); this.showScales(); });
+    }
+
+    showScales() {
+      for (const panel of this.panels) if (panel.scene.frame) panel.showScale(panel.scene.frame);
+    }
+
+    paintSets() {
+      for (const tile of this.sets.children) {
+        const { name } = tile.dataset, own = name === "drawing";
+        const points = own && this.state.drawing?.length ? this.state.drawing : null;
+        labs.paintThumbnail(tile.querySelector("canvas"), name, points);
+        tile.classList.toggle("blank", own && !points);
+      }
+    }
+
+    setData(name) {
+      return pg.act(() => this.send({ do: "data", data: name }));
+    }
+
+    draw() {
+      labs.drawing(this.state.drawing || [], async (points) => {
+        await this.send({ do: "data", data: "drawing", drawing: points });
+        this.state.drawing = points;
+        this.keep();
+        this.paintSets();
+      });
+    }
+
+    // --- contestants
+
+    setPreset(index, preset) {
+      return pg.act(async () => {
+        try {
+          await this.send({ do: "preset", contestant: index, preset });
+          this.state.knobs = {};
+          this.keep();
+        } catch (error) {
+          this.panels[index].picker.set(this.facts.contestants[index].preset);
+          throw error;
+        }
+      });
+    }
+
+    add() {
+      const taken = this.facts.contestants.map((one) => one.preset), { presets } = this.facts;
+      const wanted = ["vanilla-gan", "wgan-gp", "r3gan", "hinge-gan", ...presets.map((one) => one.name)].find((name) => !taken.includes(name) && presets.some((one) => one.name === name));
+      return pg.act(() => this.send({ do: "add", preset: wanted || presets[0].name }));
+    }
+
+    drop(index) {
+      return pg.act(() => this.send({ do: "remove", contestant: index }));
+    }
+
+    // --- training
+
+    async run() {
+      this.running = !this.running;
+      this.showRunning();
+      this.ordering = (this.ordering || 0) + 1;
+      await pg.act(() => this.send({ do: this.running ? "run" : "pause" }));
+      this.ordering -= 1;
+    }
+
+    showRunning() {
+      const { running } = this, { runner } = this;
+      if (runner.dataset.running === String(running)) return;
+      runner.dataset.running = String(running);
+      runner.replaceChildren(pg.icon(running ? "pause" : "play"), el("span", {}, running ? "Pause" : "Run"));
+      this.root.classList.toggle("running", Boolean(running));
+    }
+
+    step(phase) {
+      return pg.act(() => this.send({ do: "step", phase }));
+    }
+
+    setSlow(on) {
+      this.slow = on;
+      this.showSlow();
+      return pg.act(() => this.send({ do: "slow", on, seconds: this.pace.value }));
+    }
+
+    showSlow() {
+      this.slower.setAttribute("aria-pressed", String(Boolean(this.slow)));
+      this.work.classList.toggle("slow", Boolean(this.slow));
+      this.speed.node.hidden = Boolean(this.slow);
+      this.pace.node.hidden = !this.slow;
+      if (!this.slow) this.stages.hidden = true;
+    }
+
+    showStages({ slow, stage }) {
+      const { stages } = this.facts;
+      if (Boolean(slow) !== Boolean(this.slow) && !this.waiting.size) { this.slow = slow; this.showSlow(); }
+      this.stages.hidden = !this.slow;
+      if (!this.slow) return;
+      const key = stages.map(({ id }) => id).join();
+      if (key !== this.staged) {
+        this.staged = key;
+        this.strip.replaceChildren(...stages.map(({ id, title }) => el("li", { "data-stage": id, "data-tip": title }, el("span", {}, SHORT[id] || title))));
+      }
+      for (const item of this.strip.children) {
+        if (item.dataset.stage === stage) item.setAttribute("aria-current", "step");
+        else item.removeAttribute("aria-current");
+      }
+      const title = stages.find(({ id }) => id === stage)?.title || "Press Run: each stage of a step is named here while it happens.";
+      if (this.stageTitle.textContent !== title) this.stageTitle.textContent = title;
+    }
+
+    reset(seed) {
+      return pg.act(async () => {
+        await this.send({ do: "reset", ...(seed === undefined ? {} : { seed }) });
+        for (const panel of this.panels) panel.forget();
+      });
+    }
+
+    // --- layers
+
+    toggle(name) {
+      if (this.layers.has(name)) this.layers.delete(name);
+      else this.layers.add(name);
+      this.showLayers();
+      this.keep();
+      for (const panel of this.panels) panel.scene.draw();
+      this.refresh();
+    }
+
+    showLayers() {
+      for (const chip of this.chips.children) chip.setAttribute("aria-pressed", String(this.layers.has(chip.dataset.layer)));
+      this.showScales();
+    }
+
+    setProbe(place) {
+      for (const panel of this.panels) {
+        panel.scene.probe = place;
+        panel.scene.draw();
+        panel.showProbe();
+      }
+    }
+
+    // --- numbers
+
+    showNumbers() {
+      const { panels } = this;
+      const lines = (key) => panels.map((panel) => ({ name: panel.title, color: panel.color, ...panel.history.line(key) }));
+      for (const [key, chart] of this.charts) {
+        if (chart.node.hidden) continue;
+        if (key === "losses") {
+          const { history } = panels[0];
+          chart.set([{ name: "discriminator", color: "d", ...history.line("loss_d") }, { name: "generator", color: "g", ...history.line("loss_g") }]);
+        } else {
+          const total = key === "modes" ? this.facts.data.modes.length : undefined;
+          chart.set(this.race ? lines(key) : lines(key).map((one) => ({ ...one, color: "accent" })), total);
+        }
+      }
+      const [first] = panels;
+      if (!this.race) {
+        this.histogram.set(first.histogram);
+        this.sigma.set(finite(first.metrics.sigma_ratio) ? `${first.metrics.sigma_ratio.toFixed(2)} ×` : "–");
+      } else {
+        this.rank();
+      }
+    }
+
+    // Who has the smallest JS over the last five measurements is ahead.
+    rank() {
+      const score = (panel) => {
+        const recent = panel.history.columns.js.slice(-5).filter(Number.isFinite);
+        return panel.state === "diverged" ? Infinity : recent.length ? middle(recent) : panel.metrics?.js ?? Infinity;
+      };
+      const rows = this.panels.map((panel) => ({ panel, score: score(panel) })).sort((a, b) => a.score - b.score || a.panel.index - b.panel.index);
+      const started = this.panels.some((panel) => panel.step > 0);
+      this.table.replaceChildren(...rows.map(({ panel, score: points }, place) => {
+        const { metrics } = panel, show = (value, format) => el("td", {}, finite(value) ? format(value) : "–");
+        const ahead = started && place === 0 && Number.isFinite(points);
+        return el("tr", { class: ahead ? "ahead" : null },
+          el("th", { scope: "row" }, dot(panel.color), panel.title, panel.state === "diverged" ? el("em.bad", {}, "diverged") : ahead && el("em", {}, "ahead")),
+          el("td", {}, pg.number(panel.step)), show(Number.isFinite(points) ? points : null, pg.short), el("td", {}, finite(metrics.modes) ? `${metrics.modes} / ${metrics.modes_total}` : "–"),
+          show(metrics.high_quality, percent), show(metrics.reverse_kl, pg.short), show(metrics.sigma_ratio, (value) => `${value.toFixed(2)} ×`));
+      }));
+    }
+
+    // --- settings
+
+    drawKnobs() {
+      const { facts } = this, names = facts.knobs.map((knob) => knob.name).join();
+      const options = [["all", "all contestants"], ...facts.contestants.map((one, at) => [String(at), `${at + 1}: ${one.title}`])];
+      const listed = options.map(([, text]) => text).join();
+      if (listed !== this.listed) this.target.fill(options);
+      this.listed = listed;
+      if (names !== this.knobNames) {
+        this.knobNames = names;
+        this.fields.clear();
+        const place = (name) => { const at = FIRST.indexOf(name); return at < 0 ? FIRST.length : at; };
+        const sorted = [...facts.knobs].sort((a, b) => place(a.name) - place(b.name));
+        this.knobPlace.replaceChildren();
+        this.morePlace.replaceChildren();
+        for (const knob of sorted) {
+          const field = this.field(knob);
+          this.fields.set(knob.name, { knob, field });
+          (FIRST.includes(knob.name) ? this.knobPlace : this.morePlace).append(field.node);
+        }
+        this.morePlace.parentNode.hidden = !this.morePlace.children.length;
+      }
+      this.showKnobs();
+    }
+
+    field(knob) {
+      const { name, label, help, kind, low, high } = knob;
+      const set = (value) => this.setKnob(name, value);
+      if (name === "latent_dim") return labs.choice({ label, help, options: LATENTS.map((value) => [value, `${value}-D`]), value: 2, onchange: set });
+      if (kind === "bool") return labs.toggle({ label, help, onchange: set });
+      if (kind === "choice") return labs.choice({ label, help, options: knob.choices.map((value) => [value, String(value)]), onchange: set });
+      const whole = kind === "int", format = (value) => (value === 0 ? (low === 0 ? "off" : "0") : pg.value(+value.toPrecision(3)));
+      if (name.startsWith("learning_rate")) return labs.slider({ label, help, min: 1e-5, max: high, log: true, value: 1e-3, format, oninput: set });
+      if (low === 0 && high >= 10 && !whole) return labs.slider({ label, help, min: 0.01, max: Math.min(high, 100), log: true, zero: true, value: 0, format, oninput: set });
+      if (knob.log) return labs.slider({ label, help, min: low, max: high, step: whole ? 1 : undefined, log: true, value: low, format, oninput: set });
+      return labs.slider({ label, help, min: low, max: high, step: whole ? 1 : (high - low) / 100, value: low, format, oninput: set });
+    }
+
+    setKnob(name, value) {
+      const target = this.target.value, contestant = target === "all" ? null : +target;
+      this.touched.set(name, performance.now());
+      if (contestant === null) { this.state.knobs[name] = value; this.keep(); }
+      return this.later(`${name} ${target}`, { do: "knob", name, value, contestant });
+    }
+
+    // What the server says, but under the finger that still moves a slider nothing jumps.
+    showKnobs() {
+      const { contestants } = this.facts, target = this.target.value;
+      const some = target === "all" ? contestants : [contestants[+target] || contestants[0]];
+      const now = performance.now();
+      for (const [name, { knob, field }] of this.fields) {
+        if (now - (this.touched.get(name) ?? -1e9) < 700 || [...this.waiting.keys()].some((key) => key.startsWith(`${name} `))) continue;
+        const values = some.map((one) => one.knobs[name]), value = values[0];
+        if (value === undefined) continue;
+        const mixed = values.some((one) => one !== value);
+        field.node.classList.toggle("mixed", mixed);
+        field.node.title = mixed ? `Differs: ${some.map((one) => `${one.title} ${pg.value(one.knobs[name])}`).join(", ")}` : "";
+        if (name === "latent_dim" && !LATENTS.includes(value)) {
+          field.fill([...LATENTS, value].sort((a, b) => a - b).map((one) => [one, `${one}-D`]));
+        }
+        if (knob && value !== field.value) field.set(value);
+      }
+    }
+
+    // --- keys, and what is kept over a reload
+
+    key(event) {
+      if (!this.awake || !this.facts || event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return;
+      if (document.querySelector("dialog[open]")) return;
+      const at = event.target.closest?.("input, textarea, select, button, summary, a, [contenteditable]");
+      if (at && (event.key === " " || !at.matches("button, summary, a, input[type=range], input[type=checkbox]"))) return;
+      const action = { " ": () => this.run(), d: () => this.step("discriminator"), g: () => this.step("generator"), b: () => this.step("both"), s: () => this.setSlow(!this.slow) }[event.key.toLowerCase()];
+      if (!action || event.repeat) return;
+      event.preventDefault();
+      action();
+    }
+
+    restore() {
+      this.state = { ...START[this.kind], knobs: {}, seed: 0, drawing: [], layers: ["real", "fake", "surface", ...(this.race ? [] : ["arrows"])] };
+      try {
+        const kept = JSON.parse(sessionStorage.getItem(this.store));
+        if (kept && Array.isArray(kept.presets) && Array.isArray(kept.layers) && kept.presets.length >= (this.race ? 2 : 1) && kept.presets.length <= (this.race ? MOST : 1)) Object.assign(this.state, kept);
+      } catch { /* storage is closed to us, or holds something else */ }
+      this.layers = new Set(this.state.layers);
+    }
+
+    keep() {
+      this.state.layers = [...this.layers];
+      try {
+        sessionStorage.setItem(this.store, JSON.stringify(this.state));
+      } catch { /* then a reload begins anew */ }
+    }
+  }
+
+  labs.add({
+    id: "arena", title: "2-D lab", order: 10,
+    hint: "Try first: press Run and watch the vermilion fakes chase the blue data. Then slow down, step D and G by themselves, or draw data of your own.",
+    build: (root) => (pg.arena = new Arena(root, "arena")),
+  });
+  labs.add({
+    id: "race", title: "Race", order: 20,
+    hint: "Try first: press Run and see which method covers all the clusters. All of them get the same points and the same seed, and take each step together.",
+    build: (root) => (pg.race = new Arena(root, "race")),
+  });
+})();
