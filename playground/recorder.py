@@ -100,7 +100,7 @@ class Recorder:
         self.alarms: tuple[Alarm, ...] = ()
         self.grid: np.ndarray | None = None  # uint8 [H, W, 3], the newest samples
         self.grid_step, self.grids = 0, 0
-        self.saved_step = -1
+        self.saved_step = self.ticked_step = -1
         self._tick_at = self._grid_at = self._checkpoint_at = self._alarms_at = self._heartbeat_at = time.monotonic()
         self._grid_cost, self._checkpoint_cost = 0.0, 0.0
         self._rate_from = (trainer.step_count, trainer.images_seen, time.monotonic())
@@ -134,6 +134,7 @@ class Recorder:
         """
         trainer = self.trainer
         self._measure_rate()
+        self.ticked_step = trainer.step_count
         row = trainer.metrics()
         if with_grid:
             diversity = self._take_grid()
@@ -209,7 +210,10 @@ class Recorder:
 
     def finish(self, state: str, message: str = "") -> None:
         """Take a last row and sample, save everything, and write the closing status."""
-        if self.trainer.step_count and (self.grid is None or self.grid_step != self.trainer.step_count):
+        step = self.trainer.step_count
+        if step and self.ticked_step == step and self.grid_step != step:
+            self._take_grid()  # the row of this step is written; a second one would hold no losses
+        elif step and (self.grid is None or self.grid_step != step):
             self.tick(with_grid=True)
         self.save()
         self.writer.write_status(state, self.trainer.step_count, message)

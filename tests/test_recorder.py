@@ -114,7 +114,7 @@ def test_the_folder_is_laid_out_as_promised(make_trainer: Make, tmp_path: Path):
     assert list(rows[0])[:3] == ["step", "seconds", "images"]
     always = "loss_d loss_g score_real score_fake accuracy_d grad_norm_d grad_norm_g diversity images_per_second"
     assert set(always.split()) <= rows[0].keys()
-    assert [int(row["step"]) for row in rows] == [1, 2, 3, 3] and int(rows[-1]["images"]) == 24
+    assert [int(row["step"]) for row in rows] == [1, 2, 3] and int(rows[-1]["images"]) == 24
     assert [step for step, _ in read_samples(tmp_path)] == [1, 3]
     with Image.open(tmp_path / "samples" / "00000003.png") as picture:
         plan = trainer.family.grid_plan()
@@ -257,6 +257,17 @@ def test_a_resumed_run_whose_newest_sample_is_torn(make_trainer: Make, tmp_path:
     assert resumed.grid is None
     trainer.run(3, (resumed,))
     assert resumed.grid is not None
+
+
+def test_the_last_step_has_one_row_that_holds_its_losses(make_trainer: Make, tmp_path: Path):
+    recorder = recorded(make_trainer(), tmp_path / "run", 3)
+    if recorder.ticked_step != 3:
+        recorder.tick(with_grid=False)
+    recorder.grid_step = 2  # as if the samples were older than the row
+    recorder.finish("finished")
+    columns = read_metrics(tmp_path / "run")
+    assert columns["step"].tolist().count(3) == 1 and np.isfinite(columns["loss_g"][-1])
+    assert recorder.grid_step == 3 and (tmp_path / "run" / "samples" / "00000003.png").is_file()
 
 
 def test_finishing_twice_or_before_the_first_step_does_no_harm(make_trainer: Make, tmp_path: Path):
