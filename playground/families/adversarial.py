@@ -23,7 +23,7 @@ from playground.networks import build_generator, build_trunk, layers
 from playground.networks.autoencoder import build_autoencoder
 from playground.networks.describe import describe as describe_network
 from playground.networks.style import EqualLinear, Growing, enlarge, fade_real
-from playground.schedules import growth, learning_rate_factor, noise_sigma
+from playground.schedules import growth, learning_rate_factor
 
 #: generated points in a picture of them
 POINTS_SHOWN = 2000
@@ -355,14 +355,8 @@ class Adversarial(Family):
 
     def _view(self, images: Tensor) -> Tensor:
         """What D is shown of `images`: augmented, blurred by instance noise, packed; each where it is on."""
-        s = self.settings
-        if s.augment != "none":
-            images = stabilisers.augment(images, s.augment, self.generator)
-        if s.instance_noise > 0:
-            sigma = noise_sigma(self.step, s.instance_noise, s.instance_noise_steps)
-            if sigma > 0:
-                images = stabilisers.instance_noise(images, sigma, self.generator)
-        return stabilisers.pack(images, s.packing) if s.packing > 1 else images
+        images, packing = self.disguised(images), self.settings.packing
+        return stabilisers.pack(images, packing) if packing > 1 else images
 
     def _real(self, images: Tensor) -> Tensor:
         """Real pictures as D meets them: mirrored at random, and no larger than a growing generator can make."""

@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from playground import stabilisers
 from playground.data.base import Batch, DataInfo
 from playground.errors import UsageError
 from playground.knobs import Settings
 from playground.objectives import Objective
+from playground.schedules import noise_sigma
 
 Terms = dict[str, Tensor]
 
@@ -122,6 +124,15 @@ class Family(ABC):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: B027 - nothing to restore by default
         """Restore `state_dict`."""
+
+    def disguised(self, images: Tensor) -> Tensor:
+        """`images` [N, C, H, W] as a discriminator is shown them: augmented and under instance noise, where these are
+        on; the noise falls as its schedule says."""
+        s = self.settings
+        if s.augment != "none":
+            images = stabilisers.augment(images, s.augment, self.generator)
+        sigma = noise_sigma(self.step, s.instance_noise, s.instance_noise_steps) if s.instance_noise > 0 else 0.0
+        return stabilisers.instance_noise(images, sigma, self.generator) if sigma > 0 else images
 
     def check_repeats(self, generator_steps: int) -> None:
         """Raise UsageError where G can't learn more than once a step: it answers for the very fakes that D has seen."""

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from playground import objectives, stabilisers
+from playground import objectives
 from playground.data.base import Batch, DataInfo
 from playground.errors import UsageError
 from playground.families.adversarial import draw_latents, seeded_latents
@@ -28,7 +28,6 @@ from playground.families.sides import (
 from playground.knobs import Settings
 from playground.networks import build_generator, build_trunk, layers
 from playground.networks.describe import describe as describe_network
-from playground.schedules import noise_sigma
 
 OWN = 2  # layers of a generator, and at most of a discriminator, that are a side's own
 # What the adversarial family has and this one does not, by knob: its value here.
@@ -131,7 +130,7 @@ class Coupled(Family):
         options = smoothed_options(self.objective, self.settings)
         scores: dict[str, list[Tensor]] = {"real": [], "fake": []}
         for side, x, fake in zip("AB", real, self._made, strict=True):
-            says = judge(self._view(x), side), judge(self._view(fake.detach()), side)
+            says = judge(self.disguised(x), side), judge(self.disguised(fake.detach()), side)
             result[f"adversarial_{side.lower()}"] = self.objective.discriminator(*says, **options)
             for name, score in zip(scores, says, strict=True):
                 scores[name].append(score.detach())
@@ -146,8 +145,8 @@ class Coupled(Family):
             real_says = None
             if x is not None:
                 with torch.no_grad():
-                    real_says = judge(self._view(x), side)
-            says = judge(self._view(fake), side)
+                    real_says = judge(self.disguised(x), side)
+            says = judge(self.disguised(fake), side)
             result[f"adversarial_{side.lower()}"] = self.objective.generator(
                 says, real_says, **objective_options(self.objective, self.settings)
             )
@@ -160,13 +159,6 @@ class Coupled(Family):
     def _reals(self, batch: Batch) -> list[Tensor]:
         both = [batch.images, batch.targets]
         return mirrored(both, self.generator, together=False) if self.settings.flip else both
-
-    def _view(self, images: Tensor) -> Tensor:
-        s = self.settings
-        if s.augment != "none":
-            images = stabilisers.augment(images, s.augment, self.generator)
-        sigma = noise_sigma(self.step, s.instance_noise, s.instance_noise_steps) if s.instance_noise > 0 else 0.0
-        return stabilisers.instance_noise(images, sigma, self.generator) if sigma > 0 else images
 
     # --- what is seen of it
 

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from playground import objectives, stabilisers, terms
+from playground import objectives, terms
 from playground.data.base import Batch, DataInfo, Side, label_numbers
 from playground.errors import UsageError
 from playground.families.base import Family, GridPlan, Phase, Terms, objective_options, smoothed_options
@@ -120,9 +120,7 @@ class Paired(Family):
         s = self.settings
         y = y.softmax(1) if self.target.labels and y.shape[1] == len(self.target.labels) else encode(y, self.target)
         shown = y if s.translator == "upscaler" else torch.cat([encode(x, self.source).to(y.dtype), y], 1)
-        if s.augment != "none":
-            shown = stabilisers.augment(shown, s.augment, self.generator)
-        return stabilisers.instance_noise(shown, s.instance_noise, self.generator) if s.instance_noise > 0 else shown
+        return self.disguised(shown)
 
     # --- what is seen of it
 

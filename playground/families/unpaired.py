@@ -78,7 +78,7 @@ class Unpaired(Family):
             judge, fake = self.players[name], fake.detach()
             if self.buffers[name] is not None:
                 fake = self.buffers[name].query(fake, self.generator)
-            real_says, fake_says = judge(self._view(real)), judge(self._view(fake))
+            real_says, fake_says = judge(self.disguised(real)), judge(self.disguised(fake))
             self._scores |= {
                 f"real_{name[-1].lower()}": real_says.detach().flatten(),
                 f"fake_{name[-1].lower()}": fake_says.detach().flatten(),
@@ -113,17 +113,11 @@ class Unpaired(Family):
             judge, real_says = self.players[name], None
             if self.objective.relativistic:
                 with torch.no_grad():
-                    real_says = judge(self._view(real))
+                    real_says = judge(self.disguised(real))
             result[f"adversarial_{name[-1].lower()}"] = self.settings.validity * self.objective.generator(
-                judge(self._view(fake)), real_says, **objective_options(self.objective, self.settings)
+                judge(self.disguised(fake)), real_says, **objective_options(self.objective, self.settings)
             )
         return result
-
-    def _view(self, images: Tensor) -> Tensor:
-        s = self.settings
-        if s.augment != "none":
-            images = stabilisers.augment(images, s.augment, self.generator)
-        return stabilisers.instance_noise(images, s.instance_noise, self.generator) if s.instance_noise > 0 else images
 
     # --- what is seen of it
 
