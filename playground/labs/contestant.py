@@ -117,8 +117,18 @@ class Contestant:
 
     @torch.no_grad()
     def judged(self, x: Tensor, label: Tensor | None = None) -> np.ndarray:
-        """What D says of points [N, d, 1, 1], [N]: a probability, a score or minus an energy."""
-        return looking(self.trainer.players["D"], lambda: self.family.judged(x, label)).numpy()
+        """What D says of points [N, d, 1, 1], [N]: a probability, a score or minus an energy.
+
+        A D that compares the points of a batch is shown batches as large as in training, each from all over `x`.
+        """
+        s = self.trainer.settings
+        parts = 1 if s.minibatch == "none" else math.ceil(len(x) / s.batch_size)
+        found = np.empty(len(x), np.float32)
+        for part in range(parts):
+            some, told = x[part::parts], None if label is None else label[part::parts]
+            seen = looking(self.trainer.players["D"], lambda some=some, told=told: self.family.judged(some, told))
+            found[part::parts] = seen.numpy()
+        return found
 
     def arrows(self) -> tuple[np.ndarray, float]:
         """([k, 2 d] of place and pull, the mean length of the pull) at the first fakes."""

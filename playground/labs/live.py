@@ -22,8 +22,8 @@ from playground.errors import UsageError, unknown
 
 #: kinds of labs: "module:class" of the engine
 ENGINES = {"arena": "playground.labs.arena:Arena", "line": "playground.labs.line:Line"}
-MOST_LABS = 12
-MOST_LABS_OF_ONE = 4
+MOST_LABS = 24
+MOST_LABS_OF_ONE = 8
 #: seconds that an engine works before it looks for orders
 SLICE = 0.025
 #: seconds without a viewer after which a lab stops computing, and after which it is closed

@@ -168,7 +168,7 @@ def test_a_rate_that_diverges_is_told_and_reset_mends_it():
 
 def test_slow_motion_names_each_stage_and_moves_one_player_in_its_own():
     engine = arena()
-    engine.do("slow", on=True, seconds=0.05)
+    engine.do("slow", on=True, seconds=5.0)
     engine.do("run")
     named, moved = [], {}
     for _ in STAGES:

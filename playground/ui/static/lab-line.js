@@ -555,7 +555,8 @@
       for (let at = Math.floor(gap / 2); at < xs.length; at += gap) {
         const x = g.across(xs[at]), length = clamp(frame.pull[at] / most, -1, 1) * 16;
         c.strokeStyle = c.fillStyle = ink.g;
-        c.globalAlpha = frame.q[at] > 0.01 * peak ? 1 : 0.28;
+        const near = frame.q.subarray(Math.max(0, at - (gap >> 1)), at + (gap >> 1) + 1);
+        c.globalAlpha = Math.max(...near) > 0.01 * peak ? 1 : 0.28;
         if (Math.abs(length) < 0.7) {
           c.fillRect(x - 1, y - 1, 2, 2);
           continue;
