@@ -437,7 +437,7 @@ class Model:
         """The model card, in Markdown."""
         method = METHODS[self.preset]
         info, facts = self.info, self.facts
-        draws = self.kind != "classifier"
+        draws, things = self.kind != "classifier", "points" if info.world else "pictures"
         changed = {k: v for k, v in self.settings.items() if v != KNOBS[k].default}
         lines = [
             f"# {facts.get('name') or method.title + ' on ' + info.name}",
@@ -448,12 +448,13 @@ class Model:
             f"- Points of {info.channels} coordinates"
             if info.world
             else f"- Pictures: {info.size} × {info.size}, {'colour' if info.channels == 3 else 'greyscale'}",
-            f"- Trained for {facts.get('step', 0):,} steps on {facts.get('images', 0):,} pictures shown, "
+            f"- Trained for {facts.get('step', 0):,} steps on {facts.get('images', 0):,} {things} shown, "
             f"in {facts.get('seconds', 0):,.0f} s on {facts.get('device', 'an unknown device')}",
-            f"- Data: {info.count:,} pictures" + (f", classes: {', '.join(info.classes)}" if info.classes else ""),
+            f"- Data: {info.count:,} {things}" + (f", classes: {', '.join(info.classes)}" if info.classes else ""),
             f"- Licence of the data: {info.licence or 'not stated; ask whoever owns the pictures'}",
-            f"- Weights: moving average of the {'generator' if draws else 'classifier'}, "
-            f"decay {self.settings.ema_decay}",
+            f"- Weights: moving average of the {'generator' if draws else 'classifier'}, decay {self.settings.ema_decay}"
+            if self.settings.ema_decay > 0
+            else "- Weights: as they were at the last step",
             "",
             "## Use",
             "",
