@@ -452,8 +452,8 @@ class Model:
             f"in {facts.get('seconds', 0):,.0f} s on {facts.get('device', 'an unknown device')}",
             f"- Data: {info.count:,} {things}" + (f", classes: {', '.join(info.classes)}" if info.classes else ""),
             f"- Licence of the data: {info.licence or 'not stated; ask whoever owns the pictures'}",
-            f"- Weights: moving average of the {'generator' if draws else 'classifier'}, decay {self.settings.ema_decay}"
-            if self.settings.ema_decay > 0
+            f"- Weights: moving average of the {'generator' if draws else 'classifier'}, decay {decay}"
+            if (decay := self.settings.ema_decay) > 0
             else "- Weights: as they were at the last step",
             "",
             "## Use",
