@@ -65,6 +65,7 @@ _PARTS = {  # served as one file each, so that their order is certain
         "translate-parts.js",
         "translate.js",
         "labs.js",
+        "lab-link.js",
         "lab-chart.js",
         "lab-draw.js",
         "lab-scene.js",

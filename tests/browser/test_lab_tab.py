@@ -80,9 +80,9 @@ def wait_steps(page: Page, least: int, view: str = "arena") -> None:
 
 def wait_tick(page: Page, action, view: str = "arena") -> None:
     """Do something, and wait for the frame that follows it."""
-    before = page.evaluate(f"playground.{view}.tick")
+    before = page.evaluate(f"playground.{view}.link.seen")
     action()
-    page.wait_for_function(f"before => playground.{view}.tick > before", arg=before, timeout=60 * SECOND)
+    page.wait_for_function(f"before => playground.{view}.link.seen > before", arg=before, timeout=60 * SECOND)
 
 
 def press(page: Page, view: Locator, name: str) -> None:
@@ -367,8 +367,8 @@ def test_nothing_is_asked_while_the_lab_is_not_seen(served, visitor) -> None:
     # One that the server has closed meanwhile is opened again, with the same settings.
     view.get_by_label("Preset").select_option("hinge-gan")
     page.wait_for_function("playground.arena.facts.contestants[0].preset === 'hinge-gan'")
-    lab = page.evaluate("playground.api('labs/close', { lab: playground.arena.lab }), playground.arena.lab")
-    page.wait_for_function("lab => playground.arena.lab && playground.arena.lab !== lab", arg=lab)
+    lab = page.evaluate("playground.api('labs/close', { lab: playground.arena.link.lab }), playground.arena.link.lab")
+    page.wait_for_function("lab => playground.arena.link.lab && playground.arena.link.lab !== lab", arg=lab)
     page.wait_for_function("playground.arena.panels[0].scene.frame")
     assert page.evaluate("playground.arena.facts.contestants[0].preset") == "hinge-gan"
     wait_tick(page, lambda: press(page, view, "Step both"))

@@ -8,10 +8,7 @@
   const { dot, percent } = labs;
   const MOST = 4; // contestants
   const START = { arena: { data: "gaussians", presets: ["vanilla-gan"] }, race: { data: "ring", presets: ["vanilla-gan", "wgan-gp", "r3gan"] } };
-  const GAP = 25; // ms between two requests for a frame, at least
   const SPEEDS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 0]; // steps a second; 0: as fast as it can
-  const FIRST = ["layers", "width", "latent_dim", "latent", "optimiser", "learning_rate_g", "learning_rate_d", "critic_steps", "generator_steps", "batch_size"];
-  const LATENTS = [1, 2, 3, 4, 8, 16, 32];
   const LAYERS = [
     ["real", "Real", "d", "Points of the data: what the generator should learn to make."],
     ["fake", "Fakes", "g", "Points that the generator makes of random latents. Each keeps its latent, so you can follow it."],
@@ -42,7 +39,6 @@
     return icon;
   };
 
-  const wait = (time) => new Promise((resolve) => { setTimeout(resolve, time); });
   const finite = (value) => typeof value === "number" && Number.isFinite(value);
   const middle = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
@@ -54,19 +50,18 @@
       this.kind = kind;
       this.race = kind === "race";
       this.panels = [];
-      this.lab = null;
       this.facts = null;
-      this.seen = 0;
-      this.turn = 0; // of the loop that asks for frames: an old one ends
-      this.waiting = new Map(); // newest commands of sliders
-      this.touched = new Map(); // knob -> when it was last moved here
       this.times = []; // when frames were drawn, for measuring
       this.store = `gan-playground-${kind}`;
+      this.link = new labs.Link(this);
       this.restore();
       this.build();
-      window.addEventListener("pagehide", () => this.leave());
-      document.addEventListener("keydown", (event) => this.key(event));
+      labs.keys(() => this.link.awake && this.facts, { " ": () => this.run(), d: () => this.step("discriminator"), g: () => this.step("generator"), b: () => this.step("both"), s: () => this.setSlow(!this.slow) });
     }
+
+    show() { this.link.show(); }
+
+    hide() { this.link.hide(); }
 
     // --- what the page is made of
 
@@ -76,20 +71,20 @@
       this.about = el("p.pg-fine.pg-lab-about");
       const data = el("section.pg-lab-card.pg-lab-data", { "aria-label": "Data" }, el("h3", {}, "Data"), this.sets, this.about);
 
-      this.runner = el("button.pg-lab-run", { type: "button", onclick: () => this.run() }, pg.icon("play"), el("span", {}, "Run"));
+      this.runner = labs.runner(() => this.run());
       this.steps = el("div.pg-lab-steps", { role: "group", "aria-label": "One step" },
         button("d", "Step D", "Let only the discriminator learn once: the fakes stay where they are. Key: D", () => this.step("discriminator")),
         button("g", "Step G", "Let only the generator learn once: D's opinion stays as it is. Key: G", () => this.step("generator")),
         button("both", "Step both", "One full round. Key: B", () => this.step("both")));
       this.slower = el("button.pg-button.pg-lab-slow", { type: "button", "aria-pressed": "false", "data-tip": "Go through a step stage by stage, each named as it happens. Key: S", onclick: () => this.setSlow(!this.slow) }, "Slow motion");
       const fastest = SPEEDS.length - 1;
-      this.speed = labs.slider({ label: "Speed", min: 0, max: fastest, step: 1, value: fastest, format: (at) => (SPEEDS[at] ? `${SPEEDS[at]} steps/s` : "full"), oninput: (at) => this.later("speed", { do: "speed", steps_per_second: SPEEDS[at] }), help: "Steps a second; at the right end as fast as the machine can." });
-      this.pace = labs.slider({ label: "Per stage", min: 0.2, max: 4, log: true, value: 1, format: (value) => `${value.toFixed(1)} s`, oninput: (value) => this.later("slow", { do: "slow", on: true, seconds: value }), help: "How long each stage is shown." });
+      this.speed = labs.slider({ label: "Speed", min: 0, max: fastest, step: 1, value: fastest, format: (at) => (SPEEDS[at] ? `${SPEEDS[at]} steps/s` : "full"), oninput: (at) => this.link.later("speed", { do: "speed", steps_per_second: SPEEDS[at] }), help: "Steps a second; at the right end as fast as the machine can." });
+      this.pace = labs.slider({ label: "Per stage", min: 0.2, max: 4, log: true, value: 1, format: (value) => `${value.toFixed(1)} s`, oninput: (value) => this.link.later("slow", { do: "slow", on: true, seconds: value }), help: "How long each stage is shown." });
       this.again = button("pg-lab-reset", "Reset", "Reset: start again from the same first weights.", () => this.reset(), glyph("again"));
       this.fresh = button("pg-lab-fresh", "New seed", "New seed: start again from other first weights.", () => this.reset(Math.floor(Math.random() * 1e6)), glyph("dice"));
       this.restart = el("div.pg-lab-restart", {}, this.again, this.fresh);
       this.bar = el("div.pg-lab-bar", { role: "toolbar", "aria-label": "Training" },
-        this.runner, this.steps, this.slower, el("div.pg-lab-pace", {}, this.speed.node, this.pace.node), this.race && this.restart);
+        this.runner.node, this.steps, this.slower, el("div.pg-lab-pace", {}, this.speed.node, this.pace.node), this.race && this.restart);
       this.strip = el("ol", { "aria-label": "Stages of a step" });
       this.stageTitle = el("p", { role: "status" });
       this.stages = el("div.pg-lab-stages", { hidden: true }, this.strip, this.stageTitle);
@@ -120,136 +115,40 @@
 
       this.target = labs.choice({ label: "Settings of", options: [["all", "all"]], value: "all", onchange: () => this.showKnobs() });
       this.target.node.hidden = !this.race;
-      this.knobPlace = el("div.pg-lab-fields");
-      this.morePlace = el("div.pg-lab-fields");
-      const knobs = el("section.pg-lab-card.pg-lab-knobs", { "aria-label": "Settings" }, el("h3", {}, "Settings"), el("p.pg-fine", {}, "All of them can be changed while it runs."),
-        this.target.node, this.knobPlace, el("details.pg-lab-more", {}, el("summary", {}, "Penalties and stabilisers"), this.morePlace));
-      this.fields = new Map();
+      this.settings = labs.settings(this.link, this.target.node, (name, value) => this.setKnob(name, value));
 
       this.loading = el("p.pg-hint", { role: "status" }, "Setting up the lab…");
-      this.work = el(`div.pg-arena${this.race ? ".race" : ""}`, { hidden: true }, data, stage, ranking || "", numbers, knobs);
+      this.work = el(`div.pg-arena${this.race ? ".race" : ""}`, { hidden: true }, data, stage, ranking || "", numbers, this.settings.node);
       this.root.replaceChildren(this.loading, this.work);
       this.showLayers();
       this.showSlow();
     }
 
-    // --- seen and not seen
+    // --- what the link to the server asks for
 
-    show() {
-      this.awake = true;
-      this.loop(++this.turn);
+    options() {
+      const { data, presets, seed, knobs, drawing } = this.state;
+      return { kind: "arena", data, presets, seed, knobs, drawing: data === "drawing" ? drawing : null };
     }
 
-    hide() {
-      this.awake = false;
-      this.turn += 1;
-    }
+    startOver() { Object.assign(this.state, { ...START[this.kind], knobs: {}, seed: 0 }); }
 
-    leave() {
-      if (!this.lab) return;
-      fetch("labs/close", { method: "POST", keepalive: true, credentials: "same-origin", headers: { "X-Playground": "1", "Content-Type": "application/json" }, body: JSON.stringify({ lab: this.lab }) }).catch(() => {});
-      this.lab = null; // a page that comes back from the browser's cache opens another
-    }
-
-    // --- the server
-
-    async open(changes = {}) {
-      const { state } = this;
-      const options = { kind: "arena", data: state.data, presets: state.presets, seed: state.seed, knobs: state.knobs, drawing: state.data === "drawing" ? state.drawing : null, ...changes };
-      const answer = await pg.api("labs/open", { ...options, ...(this.lab ? { lab: this.lab } : {}) });
-      this.lab = answer.lab;
-      this.seen = 0;
-      this.tick = null;
+    async opened() {
+      this.running = false;
       for (const panel of this.panels) panel.forget();
-      this.useFacts(answer.facts);
       const at = this.speed.value;
-      if (SPEEDS[at]) await this.send({ do: "speed", steps_per_second: SPEEDS[at] });
-      if (this.slow) await this.send({ do: "slow", on: true, seconds: this.pace.value });
+      if (SPEEDS[at]) await this.link.send({ do: "speed", steps_per_second: SPEEDS[at] });
+      if (this.slow) await this.link.send({ do: "slow", on: true, seconds: this.pace.value });
     }
 
-    // What was kept may no longer be possible (a preset of another version): then the lab opens as it does first.
-    async openAnyhow() {
-      try {
-        await this.open();
-      } catch (error) {
-        if (error.offline || error.status >= 500 || error.status === 429) throw error;
-        Object.assign(this.state, { ...START[this.kind], knobs: {}, seed: 0 });
-        await this.open();
-      }
-    }
-
-    async loop(turn) {
-      while (this.awake && turn === this.turn) {
-        try {
-          if (!this.lab) await this.openAnyhow();
-          if (turn !== this.turn) return;
-          const lab = this.lab, since = this.seen, begun = performance.now();
-          const frame = await this.ask(since);
-          if (turn !== this.turn || lab !== this.lab) continue;
-          this.lost.hidden = true;
-          if (frame.contestants) this.take(frame);
-          this.loading.hidden = true;
-          await wait(Math.max(0, GAP - (performance.now() - begun)));
-        } catch (error) {
-          if (turn !== this.turn) return;
-          if (error.status === 404) { this.lab = null; this.running = false; }
-          this.say(error.message);
-          await wait(error.status === 404 ? 200 : 2000);
-        }
-      }
-    }
-
-    ask(since) {
-      return pg.api(`labs/frame?${new URLSearchParams({ lab: this.lab, seen: since, layers: this.asked() })}`);
-    }
-
-    asked() {
+    wanted() {
       const wanted = ["fake", "surface", "manifold", "arrows"].filter((name) => this.layers.has(name) || (name === "fake" && this.layers.has("trails")));
-      if (!this.race) wanted.push("histogram");
-      return wanted.join(",");
-    }
-
-    say(sentence) {
-      const place = this.facts ? this.lost : this.loading;
-      place.hidden = false;
-      place.textContent = sentence;
-    }
-
-    // A frame that did not come by itself: while nothing runs, layers are switched on with it.
-    async refresh() {
-      if (!this.lab) return;
-      const lab = this.lab;
-      const frame = await this.ask(0).catch(() => null);
-      if (frame?.contestants && lab === this.lab && frame.tick >= (this.tick ?? 0)) this.take(frame);
-    }
-
-    async send(body) {
-      const answer = await pg.api("labs/do", { lab: this.lab, ...body });
-      if (answer.facts) this.useFacts(answer.facts);
-      return answer;
-    }
-
-    // A command of a slider: only the newest value of each counts.
-    async later(key, body) {
-      this.waiting.set(key, body);
-      if (this.sending) return;
-      this.sending = true;
-      while (this.waiting.size) {
-        const [first, command] = this.waiting.entries().next().value;
-        this.waiting.delete(first);
-        await pg.act(() => this.send(command));
-      }
-      this.sending = false;
+      return this.race ? wanted : [...wanted, "histogram"];
     }
 
     // --- frames and facts
 
     take(frame) {
-      this.tick = this.seen = frame.tick;
-      if (frame.version !== this.facts.version && !this.looking) {
-        this.looking = true;
-        this.send({ do: "look" }).catch(() => {}).finally(() => { this.looking = false; });
-      }
       if (frame.contestants.length !== this.panels.length) return; // the facts are on their way
       if (!this.ordering) this.running = frame.running; // else it may be older than the click
       this.showRunning();
@@ -332,12 +231,12 @@
     }
 
     setData(name) {
-      return pg.act(() => this.send({ do: "data", data: name }));
+      return this.link.act({ do: "data", data: name });
     }
 
     draw() {
       labs.drawing(this.state.drawing || [], async (points) => {
-        await this.send({ do: "data", data: "drawing", drawing: points });
+        await this.link.send({ do: "data", data: "drawing", drawing: points });
         this.state.drawing = points;
         this.keep();
         this.paintSets();
@@ -349,7 +248,7 @@
     setPreset(index, preset) {
       return pg.act(async () => {
         try {
-          await this.send({ do: "preset", contestant: index, preset });
+          await this.link.send({ do: "preset", contestant: index, preset });
           this.state.knobs = {};
           this.keep();
         } catch (error) {
@@ -362,11 +261,11 @@
     add() {
       const taken = this.facts.contestants.map((one) => one.preset), { presets } = this.facts;
       const wanted = ["vanilla-gan", "wgan-gp", "r3gan", "hinge-gan", ...presets.map((one) => one.name)].find((name) => !taken.includes(name) && presets.some((one) => one.name === name));
-      return pg.act(() => this.send({ do: "add", preset: wanted || presets[0].name }));
+      return this.link.act({ do: "add", preset: wanted || presets[0].name });
     }
 
     drop(index) {
-      return pg.act(() => this.send({ do: "remove", contestant: index }));
+      return this.link.act({ do: "remove", contestant: index });
     }
 
     // --- training
@@ -375,26 +274,23 @@
       this.running = !this.running;
       this.showRunning();
       this.ordering = (this.ordering || 0) + 1;
-      await pg.act(() => this.send({ do: this.running ? "run" : "pause" }));
+      await this.link.act({ do: this.running ? "run" : "pause" });
       this.ordering -= 1;
     }
 
     showRunning() {
-      const { running } = this, { runner } = this;
-      if (runner.dataset.running === String(running)) return;
-      runner.dataset.running = String(running);
-      runner.replaceChildren(pg.icon(running ? "pause" : "play"), el("span", {}, running ? "Pause" : "Run"));
-      this.root.classList.toggle("running", Boolean(running));
+      this.runner.set(this.running);
+      this.root.classList.toggle("running", Boolean(this.running));
     }
 
     step(phase) {
-      return pg.act(() => this.send({ do: "step", phase }));
+      return this.link.act({ do: "step", phase });
     }
 
     setSlow(on) {
       this.slow = on;
       this.showSlow();
-      return pg.act(() => this.send({ do: "slow", on, seconds: this.pace.value }));
+      return this.link.act({ do: "slow", on, seconds: this.pace.value });
     }
 
     showSlow() {
@@ -407,7 +303,7 @@
 
     showStages({ slow, stage }) {
       const { stages } = this.facts;
-      if (Boolean(slow) !== Boolean(this.slow) && !this.waiting.size) { this.slow = slow; this.showSlow(); }
+      if (Boolean(slow) !== Boolean(this.slow) && !this.link.waiting.size) { this.slow = slow; this.showSlow(); }
       this.stages.hidden = !this.slow;
       if (!this.slow) return;
       const key = stages.map(({ id }) => id).join();
@@ -425,7 +321,7 @@
 
     reset(seed) {
       return pg.act(async () => {
-        await this.send({ do: "reset", ...(seed === undefined ? {} : { seed }) });
+        await this.link.send({ do: "reset", ...(seed === undefined ? {} : { seed }) });
         for (const panel of this.panels) panel.forget();
       });
     }
@@ -438,7 +334,7 @@
       this.showLayers();
       this.keep();
       for (const panel of this.panels) panel.scene.draw();
-      this.refresh();
+      this.link.refresh();
     }
 
     showLayers() {
@@ -499,79 +395,27 @@
     // --- settings
 
     drawKnobs() {
-      const { facts } = this, names = facts.knobs.map((knob) => knob.name).join();
+      const { facts } = this;
       const options = [["all", "all contestants"], ...facts.contestants.map((one, at) => [String(at), `${at + 1}: ${one.title}`])];
       const listed = options.map(([, text]) => text).join();
       if (listed !== this.listed) this.target.fill(options);
       this.listed = listed;
-      if (names !== this.knobNames) {
-        this.knobNames = names;
-        this.fields.clear();
-        const place = (name) => { const at = FIRST.indexOf(name); return at < 0 ? FIRST.length : at; };
-        const sorted = [...facts.knobs].sort((a, b) => place(a.name) - place(b.name));
-        this.knobPlace.replaceChildren();
-        this.morePlace.replaceChildren();
-        for (const knob of sorted) {
-          const field = this.field(knob);
-          this.fields.set(knob.name, { knob, field });
-          (FIRST.includes(knob.name) ? this.knobPlace : this.morePlace).append(field.node);
-        }
-        this.morePlace.parentNode.hidden = !this.morePlace.children.length;
-      }
+      this.settings.fill(facts.knobs);
       this.showKnobs();
     }
 
-    field(knob) {
-      const { name, label, help, kind, low, high } = knob;
-      const set = (value) => this.setKnob(name, value);
-      if (name === "latent_dim") return labs.choice({ label, help, options: LATENTS.map((value) => [value, `${value}-D`]), value: 2, onchange: set });
-      if (kind === "bool") return labs.toggle({ label, help, onchange: set });
-      if (kind === "choice") return labs.choice({ label, help, options: knob.choices.map((value) => [value, String(value)]), onchange: set });
-      const whole = kind === "int", format = (value) => (value === 0 ? (low === 0 ? "off" : "0") : pg.value(+value.toPrecision(3)));
-      if (name.startsWith("learning_rate")) return labs.slider({ label, help, min: 1e-5, max: high, log: true, value: 1e-3, format, oninput: set });
-      if (low === 0 && high >= 10 && !whole) return labs.slider({ label, help, min: 0.01, max: Math.min(high, 100), log: true, zero: true, value: 0, format, oninput: set });
-      if (knob.log) return labs.slider({ label, help, min: low, max: high, step: whole ? 1 : undefined, log: true, value: low, format, oninput: set });
-      return labs.slider({ label, help, min: low, max: high, step: whole ? 1 : (high - low) / 100, value: low, format, oninput: set });
+    showKnobs() {
+      const { contestants } = this.facts, target = this.target.value;
+      this.settings.show(target === "all" ? contestants : [contestants[+target] || contestants[0]]);
     }
 
     setKnob(name, value) {
       const target = this.target.value, contestant = target === "all" ? null : +target;
-      this.touched.set(name, performance.now());
       if (contestant === null) { this.state.knobs[name] = value; this.keep(); }
-      return this.later(`${name} ${target}`, { do: "knob", name, value, contestant });
+      return this.link.later(`${name} ${target}`, { do: "knob", name, value, contestant });
     }
 
-    // What the server says, but under the finger that still moves a slider nothing jumps.
-    showKnobs() {
-      const { contestants } = this.facts, target = this.target.value;
-      const some = target === "all" ? contestants : [contestants[+target] || contestants[0]];
-      const now = performance.now();
-      for (const [name, { knob, field }] of this.fields) {
-        if (now - (this.touched.get(name) ?? -1e9) < 700 || [...this.waiting.keys()].some((key) => key.startsWith(`${name} `))) continue;
-        const values = some.map((one) => one.knobs[name]), value = values[0];
-        if (value === undefined) continue;
-        const mixed = values.some((one) => one !== value);
-        field.node.classList.toggle("mixed", mixed);
-        field.node.title = mixed ? `Differs: ${some.map((one) => `${one.title} ${pg.value(one.knobs[name])}`).join(", ")}` : "";
-        if (name === "latent_dim" && !LATENTS.includes(value)) {
-          field.fill([...LATENTS, value].sort((a, b) => a - b).map((one) => [one, `${one}-D`]));
-        }
-        if (knob && value !== field.value) field.set(value);
-      }
-    }
-
-    // --- keys, and what is kept over a reload
-
-    key(event) {
-      if (!this.awake || !this.facts || event.altKey || event.ctrlKey || event.metaKey || event.isComposing) return;
-      if (document.querySelector("dialog[open]")) return;
-      const at = event.target.closest?.("input, textarea, select, button, summary, a, [contenteditable]");
-      if (at && (event.key === " " || !at.matches("button, summary, a, input[type=range], input[type=checkbox]"))) return;
-      const action = { " ": () => this.run(), d: () => this.step("discriminator"), g: () => this.step("generator"), b: () => this.step("both"), s: () => this.setSlow(!this.slow) }[event.key.toLowerCase()];
-      if (!action || event.repeat) return;
-      event.preventDefault();
-      action();
-    }
+    // --- what is kept over a reload
 
     restore() {
       this.state = { ...START[this.kind], knobs: {}, seed: 0, drawing: [], layers: ["real", "fake", "surface", ...(this.race ? [] : ["arrows"])] };

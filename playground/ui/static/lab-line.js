@@ -1,5 +1,5 @@
 // The 1-D lab: p_data, p_G, D and the best D that there is, on one canvas, with the latent line above. The target is
-// dragged by its curve. Also the parts that this view shares with the one of saturation: the link to a lab, and its keys.
+// dragged by its curve.
 "use strict";
 
 (() => {
@@ -7,115 +7,6 @@
   const { el, labs } = pg;
   const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
   const finite = (value) => typeof value === "number" && Number.isFinite(value);
-  const wait = (time) => new Promise((resolve) => { setTimeout(resolve, time); });
-  const GAP = 30; // ms between two requests for a frame, at least
-
-  // A lab on the server: opened when first seen, asked for frames only while it is. `view` has options() for opening,
-  // layers(), useFacts(facts), take(frame) and say(sentence or null).
-  labs.Link = class {
-    constructor(view) {
-      this.view = view;
-      this.lab = null;
-      this.seen = 0;
-      this.turn = 0; // of the loop that asks for frames: an old one ends
-      this.waiting = new Map(); // newest commands of sliders
-      window.addEventListener("pagehide", () => this.leave());
-    }
-
-    show() { this.awake = true; this.loop(++this.turn); }
-
-    hide() { this.awake = false; this.turn += 1; }
-
-    leave() {
-      if (!this.lab) return;
-      fetch("labs/close", { method: "POST", keepalive: true, credentials: "same-origin", headers: { "X-Playground": "1", "Content-Type": "application/json" }, body: JSON.stringify({ lab: this.lab }) }).catch(() => {});
-      this.lab = null;
-    }
-
-    async open() {
-      const answer = await pg.api("labs/open", { ...this.view.options(), ...(this.lab ? { lab: this.lab } : {}) });
-      this.lab = answer.lab;
-      this.seen = 0;
-      this.view.useFacts(answer.facts, true);
-    }
-
-    async loop(turn) {
-      while (this.awake && turn === this.turn) {
-        try {
-          if (!this.lab) await this.open();
-          if (turn !== this.turn) return;
-          const { lab } = this, begun = performance.now();
-          const frame = await this.ask(this.seen);
-          if (turn !== this.turn || lab !== this.lab) continue;
-          this.view.say(null);
-          if ("version" in frame) this.take(frame);
-          await wait(Math.max(0, GAP - (performance.now() - begun)));
-        } catch (error) {
-          if (turn !== this.turn) return;
-          if (error.status === 404) this.lab = null; // closed meanwhile: another one is opened
-          this.view.say(error.message);
-          await wait(error.status === 404 ? 200 : 2000);
-        }
-      }
-    }
-
-    ask(seen) { return pg.api(`labs/frame?${new URLSearchParams({ lab: this.lab, seen, layers: this.view.layers().join() })}`); }
-
-    take(frame) {
-      this.seen = frame.tick;
-      if (this.version !== undefined && frame.version !== this.version) this.send({ do: "look" }).catch(() => {});
-      this.version = frame.version;
-      this.view.take(frame);
-    }
-
-    async send(body) {
-      const answer = await pg.api("labs/do", { lab: this.lab, ...body });
-      if (answer.facts) { this.version = answer.facts.version; this.view.useFacts(answer.facts, false); }
-      return answer;
-    }
-
-    act(body) { return this.lab ? pg.act(() => this.send(body)) : null; }
-
-    // A command of a slider: only the newest value of each counts.
-    async later(key, body) {
-      this.waiting.set(key, body);
-      if (this.sending) return;
-      this.sending = true;
-      while (this.waiting.size) {
-        const [first, command] = this.waiting.entries().next().value;
-        this.waiting.delete(first);
-        await this.act(command);
-      }
-      this.sending = false;
-    }
-  };
-
-  // Keys of a view that is seen: {" ": action, d: action, …}; not while something is typed.
-  labs.keys = (seen, actions) => document.addEventListener("keydown", (event) => {
-    if (!seen() || event.altKey || event.ctrlKey || event.metaKey || event.isComposing || event.repeat || document.querySelector("dialog[open]")) return;
-    const at = event.target.closest?.("input, textarea, select, button, summary, a, [contenteditable]");
-    if (at && (event.key === " " || !at.matches("button, summary, a, input[type=range], input[type=checkbox]"))) return;
-    const action = actions[event.key.toLowerCase()];
-    if (!action) return;
-    event.preventDefault();
-    action();
-  });
-
-  // The button that runs and pauses: {node, set(running)}.
-  labs.runner = (toggle, text = "Run") => {
-    const node = el("button.pg-lab-run", { type: "button", onclick: toggle });
-    return {
-      node,
-      set(running) {
-        if (node.dataset.running === String(running)) return;
-        node.dataset.running = String(running);
-        node.replaceChildren(pg.icon(running ? "pause" : "play"), el("span", {}, running ? "Pause" : text));
-      },
-    };
-  };
-
-  const LATENTS = [1, 2, 3, 4, 8, 16, 32];
-  const FIRST = ["layers", "width", "latent_dim", "latent", "optimiser", "learning_rate_g", "learning_rate_d", "critic_steps", "generator_steps", "batch_size"];
   const SPEEDS = [1, 2, 5, 10, 20, 50, 100, 200, 0]; // steps a second; 0: as fast as it can
   const ALONE = 600; // turns of D when it learns alone
   const COUNTS = { // means, sigmas, weights to begin with
@@ -132,23 +23,12 @@
     wasserstein: "−K · W₁, K the steepest slope of D", energy: "margin · (1 − TV)", relativistic: "of log p/q, over all pairs", "f-gan": "minus the f-divergence",
   };
 
-  // A field for a knob of the server.
-  const field = ({ name, label, help, kind, low, high, log, choices }, set) => {
-    if (name === "latent_dim") return labs.choice({ label, help, options: LATENTS.map((value) => [value, `${value}-D`]), value: 1, onchange: set });
-    if (kind === "bool") return labs.toggle({ label, help, onchange: set });
-    if (kind === "choice") return labs.choice({ label, help, options: choices.map((value) => [value, String(value)]), onchange: set });
-    const whole = kind === "int", format = (value) => (value === 0 && low === 0 ? "off" : pg.value(+value.toPrecision(3)));
-    if (name.startsWith("learning_rate")) return labs.slider({ label, help, min: 1e-5, max: high, log: true, value: 1e-3, format, oninput: set });
-    if (low === 0 && high >= 10 && !whole) return labs.slider({ label, help, min: 0.01, max: Math.min(high, 100), log: true, zero: true, value: 0, format, oninput: set });
-    return labs.slider({ label, help, min: low, max: high, step: whole ? 1 : log ? undefined : (high - low) / 100, log: Boolean(log) && low > 0, value: low, format, oninput: set });
-  };
-
   class LineLab {
     constructor(root) {
       this.root = root;
       this.target = structuredClone(COUNTS[1]);
       this.part = 0; // the Gaussian whose sliders are shown
-      this.touched = new Map();
+      this.aimed = -1e9; // when the target was last moved here
       this.rows = Object.fromEntries(NAMES.map((name) => [name, []]));
       this.link = new labs.Link(this);
       this.build();
@@ -165,14 +45,13 @@
       return { kind: "line", means, sigmas, weights, ...(this.facts ? { preset: this.facts.contestant.preset, seed: this.facts.seed, knobs: this.turned } : {}) };
     }
 
-    layers() { return ["q", "d", "best", "pull", "map"]; }
+    wanted() { return ["q", "d", "best", "pull", "map"]; }
 
     // --- what the page is made of
 
     build() {
       const button = (name, text, tip, action) => el(`button.pg-button.${name}`, { type: "button", "data-tip": tip, onclick: action }, text);
       this.runner = labs.runner(() => this.run());
-      this.runner.set(false);
       const steps = el("div.pg-lab-steps", { role: "group", "aria-label": "One step" },
         button("d", "Step D", "Let only the discriminator learn once. Key: D", () => this.step("discriminator")),
         button("g", "Step G", "Let only the generator learn once. Key: G", () => this.step("generator")),
@@ -221,11 +100,11 @@
       const data = el("section.pg-lab-card.pg-ln-target", { "aria-label": "Target" }, el("h3", {}, "What G has to learn"), el("div.pg-lab-fields", {}, this.count.node, this.which.node, ...Object.values(this.sliders).map((one) => one.node)));
 
       this.preset = labs.choice({ label: "Preset", options: [["", "…"]], onchange: (preset) => { this.turned = {}; this.link.act({ do: "preset", preset }); this.forget(); }, help: "Which game the two play." });
-      this.knobPlace = el("div.pg-lab-fields");
-      this.morePlace = el("div.pg-lab-fields");
-      this.turned = {};
-      const knobs = el("section.pg-lab-card.pg-lab-knobs", { "aria-label": "Settings" }, el("h3", {}, "Settings"), el("p.pg-fine", {}, "All of them can be changed while it runs."), this.preset.node, this.knobPlace, el("details.pg-lab-more", {}, el("summary", {}, "Penalties and stabilisers"), this.morePlace));
-      this.fields = new Map();
+      this.turned = {}; // the knobs that were moved here
+      this.settings = labs.settings(this.link, this.preset.node, (name, value) => {
+        this.turned[name] = value;
+        this.link.later(name, { do: "knob", name, value });
+      });
 
       const row = (name, label, help) => {
         const now = el("td"), goal = el("td.goal");
@@ -252,14 +131,8 @@
         this.formula, el("div.pg-lab-charts.pg-ln-charts", {}, ...Object.values(this.charts).map((one) => one.node)));
 
       this.loading = el("p.pg-hint", { role: "status" }, "Setting up the lab…");
-      this.work = el("div.pg-line", { hidden: true }, data, main, numbers, knobs);
+      this.work = el("div.pg-line", { hidden: true }, data, main, numbers, this.settings.node);
       this.root.replaceChildren(this.loading, this.work);
-    }
-
-    say(sentence) {
-      const place = this.facts ? this.lost : this.loading;
-      place.hidden = !sentence;
-      place.textContent = sentence || "";
     }
 
     // --- orders
@@ -284,7 +157,7 @@
     setTarget(target) {
       this.target = target;
       this.part = Math.min(this.part, target.means.length - 1);
-      this.touched.set("target", performance.now());
+      this.aimed = performance.now();
       this.showTarget();
       this.later();
       return this.link.later("target", { do: "target", ...structuredClone(target) });
@@ -292,46 +165,29 @@
 
     // --- facts and frames
 
-    useFacts(facts, opened) {
+    opened() {
+      this.forget();
+      const at = this.speed.value;
+      if (SPEEDS[at]) this.link.later("speed", { do: "speed", steps_per_second: SPEEDS[at] });
+    }
+
+    useFacts(facts) {
       const first = !this.facts;
       this.facts = facts;
       this.work.hidden = false;
-      if (first) this.loading.hidden = true;
-      if (opened) {
-        this.forget();
-        const at = this.speed.value;
-        if (SPEEDS[at]) this.link.later("speed", { do: "speed", steps_per_second: SPEEDS[at] });
+      if (first) {
+        this.loading.hidden = true;
+        this.xs = labs.array(facts.xs);
       }
-      if (first) this.xs = labs.array(facts.xs);
-      if (!this.busy("target") && !this.link.waiting.has("target")) this.target = scaled(facts.target);
+      if (performance.now() - this.aimed >= 700 && !this.link.waiting.has("target")) this.target = scaled(facts.target);
       const { contestant } = facts;
       if (this.preset.node.querySelectorAll("option").length !== facts.presets.length) this.preset.fill(facts.presets.map(({ name, title, summary }) => [name, title, summary]));
       this.preset.set(contestant.preset);
-      if (!this.fields.size) {
-        const place = (name) => { const at = FIRST.indexOf(name); return at < 0 ? FIRST.length : at; };
-        for (const knob of [...facts.knobs].sort((a, b) => place(a.name) - place(b.name))) {
-          const made = field(knob, (value) => this.setKnob(knob.name, value));
-          this.fields.set(knob.name, made);
-          (FIRST.includes(knob.name) ? this.knobPlace : this.morePlace).append(made.node);
-        }
-      }
-      for (const [name, made] of this.fields) {
-        const value = contestant.knobs[name];
-        if (this.busy(name) || value === made.value) continue;
-        if (name === "latent_dim" && !LATENTS.includes(value)) made.fill([...LATENTS, value].sort((a, b) => a - b).map((one) => [one, `${one}-D`]));
-        made.set(value);
-      }
+      this.settings.fill(facts.knobs);
+      this.settings.show([contestant]);
       this.formula.textContent = FORMULAS[contestant.knobs.objective] ? `The least loss of D: ${FORMULAS[contestant.knobs.objective]}.` : "For this objective no closed form of the best D is known.";
       this.showTarget();
       this.later();
-    }
-
-    busy(name) { return performance.now() - (this.touched.get(name) ?? -1e9) < 700; }
-
-    setKnob(name, value) {
-      this.touched.set(name, performance.now());
-      this.turned[name] = value;
-      return this.link.later(name, { do: "knob", name, value });
     }
 
     showTarget() {

@@ -84,13 +84,12 @@
 
     options() { return { kind: "arena", ...this.state }; }
 
-    layers() { return ["histogram", "arrows"]; }
+    wanted() { return ["histogram", "arrows"]; }
 
     build() {
       const button = (text, tip, action) => el("button.pg-button", { type: "button", "data-tip": tip, onclick: action }, text);
       this.alone = el("button.pg-button.pg-ln-alone", { type: "button", "aria-pressed": "false", "data-tip": "G stays as it is, and only the discriminators learn, round after round. Press again to stop. Key: T", onclick: () => this.play(true) }, el("span", {}, "Train D alone"));
       this.runner = labs.runner(() => this.play(false), "Run both");
-      this.runner.set(false);
       this.data = labs.choice({ label: "Data", segment: true, options: SETS, value: "blobs", onchange: (data) => { this.state.data = data; this.clear(); this.link.act({ do: "data", data }); } });
       this.speed = labs.slider({ label: "Speed", min: 0, max: SPEEDS.length - 1, step: 1, value: 2, format: (at) => (SPEEDS[at] ? `${SPEEDS[at]} rounds/s` : "full"), oninput: () => this.pace(), help: "Rounds a second, at most: in each, every D learns (a critic five times), and G too unless it is frozen." });
       const bar = el("div.pg-lab-bar.pg-sat-bar", { role: "toolbar", "aria-label": "Training" }, this.runner.node, this.alone, this.data.node, el("div.pg-lab-pace", {}, this.speed.node),
@@ -124,12 +123,6 @@
       return { node, picker, strips, push, since, problem, counter };
     }
 
-    say(sentence) {
-      const place = this.facts ? this.lost : this.loading;
-      place.hidden = !sentence;
-      place.textContent = sentence || "";
-    }
-
     // --- orders
 
     // Both learn, or D alone; the same button again stops.
@@ -160,15 +153,16 @@
 
     // --- facts and frames
 
-    useFacts(facts, opened) {
+    opened() {
+      this.clear();
+      this.pace();
+    }
+
+    useFacts(facts) {
       const first = !this.facts;
       this.facts = facts;
       this.work.hidden = false;
       if (first) this.loading.hidden = true;
-      if (opened) {
-        this.clear();
-        this.pace();
-      }
       this.data.set(facts.data.name);
       while (this.panels.length < facts.contestants.length) {
         const one = this.panel(this.panels.length);

@@ -124,6 +124,8 @@
 
   // --- fields
 
+  let ranges = 0; // sliders made
+
   // A slider. `log`: equal steps are equal factors (min > 0); with `zero`, its left end means 0. `format` makes the text beside it; `oninput(value)` follows
   // the drag, `onchange(value)` its end.
   labs.slider = ({ label, min, max, step, log = false, zero = false, value, format = pg.short, oninput, onchange, help }) => {
@@ -136,10 +138,11 @@
       const raw = place <= 0 ? min : place >= STEPS ? max : digits(min * (max / min) ** (place / STEPS));
       return step >= 1 ? Math.round(raw) : raw;
     };
-    const range = el("input", { type: "range", min: log ? (zero ? -6 : 0) : min, max: log ? STEPS : max, step: log ? 1 : step ?? "any", "aria-label": label });
+    const id = `pg-lab-range-${(ranges += 1)}`; // the label would take the output for its own
+    const range = el("input", { type: "range", id, min: log ? (zero ? -6 : 0) : min, max: log ? STEPS : max, step: log ? 1 : step ?? "any", "aria-label": label });
     if (help) range.setAttribute("aria-description", help);
-    const output = el("output");
-    const node = el("label.pg-lab-field", {}, labs.words(label, help), output, range);
+    const output = el("output", { for: id });
+    const node = el("label.pg-lab-field", { for: id }, labs.words(label, help), output, range);
     let now = value;
     const say = () => {
       output.textContent = format(now);
