@@ -143,6 +143,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("latent_dim", "int", 100, "Latent size", "Numbers in z, the noise a picture is made from.", "networks", 1, 1024, log=True),
     Knob("latent", "choice", "normal", "Latent distribution", "Where z is drawn from.", "networks", choices=("normal", "uniform")),
     Knob("norm_g", "choice", "default", "Normalisation in G", "default is the architecture's own.", "networks", choices=NORMS),
+    Knob("initial_gain", "float", 1.0, "Initial gain", "What the hidden layers' first weights are multiplied by, on both sides, of fully connected networks: above 1 they begin steeper and find narrow modes sooner.", "networks", 0.1, 10.0, log=True),
     Knob("norm_d", "choice", "default", "Normalisation in D", "Gradient penalties need layer or none: batch statistics tie samples together.", "networks", choices=NORMS),
     Knob("spectral_norm", "bool", False, "Spectral normalisation", "Divide each layer of D by its largest singular value, so that D is 1-Lipschitz layer by layer.", "networks"),
     Knob("minibatch", "choice", "none", "Minibatch layer", "Lets D compare samples of a batch, so that a collapsed G is found out.", "networks", choices=("none", "discrimination", "stddev")),

@@ -84,6 +84,10 @@ class Generator(nn.Module):
             norm=settings.norm_g,
             dropout=settings.dropout_g,
         )
+        if settings.initial_gain != 1 and settings.architecture in ("mlp", "points"):
+            for name, layer in self.network.named_children():
+                if name != "output":
+                    layers.scale_dense_(layer, settings.initial_gain)
         self.frame = Frame(info.world) if info.world else None
         for layer in self.network.modules():
             if isinstance(layer, layers.Dropout):
@@ -123,6 +127,9 @@ class Discriminator(nn.Module):
             spectral_norm=settings.spectral_norm,
             minibatch=settings.minibatch,
         )
+        # under spectral normalisation the weights have a norm of their own
+        if settings.initial_gain != 1 and settings.architecture in ("mlp", "points") and not settings.spectral_norm:
+            layers.scale_dense_(self.trunk.body, settings.initial_gain)
         self.frame = Frame(info.world, settings.packing) if info.world else None
         head = layers.apply_spectral_norm if settings.spectral_norm else _as_it_is
         features = self.trunk.feature_dim
@@ -568,6 +575,8 @@ def check_together(settings: Settings, info: DataInfo) -> None:
     if info.world and (s.augment != "none" or s.flip):
         raise UsageError("Mirroring and augmentation are for pictures: set flip to false and augment to none.")
     if (s.condition != "none" or s.auxiliary > 0) and len(info.classes) < 2:
+        if info.world:
+            raise UsageError(f"This preset needs classes and '{info.name}' has none: take 'ring', 'grid' or 'blobs'.")
         raise UsageError(
             f"This preset needs labelled pictures and '{info.name}' has none: sort them into one folder a class, "
             "or use 'faces' or 'shapes'."

@@ -42,6 +42,19 @@ def activation(name: str) -> nn.Module:
     raise unknown("activation", name, ("relu", "leaky"))
 
 
+@torch.no_grad()
+def scale_dense_(module: nn.Module, gain: float) -> None:
+    """Multiply weights and biases of every dense layer in `module` by `gain`, in place.
+
+    torch draws them with a deviation of 1/√(3·fan-in), so that signals shrink from layer to layer; 2.4 makes that He
+    et al.'s √(2 / 1.04·fan-in) for LeakyReLU 0.2 (arXiv 1502.01852).
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear):
+            for parameter in layer.parameters():
+                parameter.mul_(gain)
+
+
 def norm_of_maps(name: str, channels: int) -> nn.Module | None:
     """The normalisation of a map [N, channels, H, W], or None for "none".
 

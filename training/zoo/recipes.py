@@ -105,7 +105,8 @@ _add(
     "stylegan",
     FACES,
     "A style-based generator of cartoon portraits, 64 × 64. Its styles can be explored, mixed and steered.",
-    first_seed=29, size=64, steps=23_000, batch_size=32, precision="bfloat16", rate_decay="linear", decay_from=0.75, seed=1,
+    size=64, steps=23_000, batch_size=32, precision="bfloat16", rate_decay="linear", decay_from=0.75, seed=1,
+    first_seed=29,
 )  # fmt: skip
 _add(
     "digits-cgan",
