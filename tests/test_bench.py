@@ -127,6 +127,8 @@ def test_unknown_name_is_answered_with_the_nearest(wrong: str, right: str, capsy
         (["--threads", "0"], "--threads"),
         (["--threads", "1.5"], "whole"),
         (["--device", "abacus"], "abacus"),
+        (["--seeds", "0"], "--seeds"),
+        (["--seeds", "2.5"], "whole"),
     ],
 )
 def test_wrong_options_are_refused_in_one_sentence(flags: list[str], said: str, tmp_path, capsys):
@@ -370,3 +372,187 @@ def test_an_untaught_upscaler_measures_as_bicubic_enlargement():
     model = model_of(Trainer("srgan", method_settings("srgan", {"width": 4, "size": 32, "batch_size": 4}), store))
     plain, untaught = translation._upscaled(store, None), translation._upscaled(store, model)
     assert untaught["psnr"] == pytest.approx(plain["psnr"], abs=1.0) and plain["psnr"] > 10
+
+
+# --- mode collapse
+
+
+def test_mean_comes_with_its_standard_error():
+    from training.bench.collapse import mean_and_error
+
+    assert mean_and_error([3.0]) == (3.0, None)
+    mean, error = mean_and_error([1.0, 2.0, 3.0, 4.0])
+    assert mean == 2.5 and error == pytest.approx((5 / 3) ** 0.5 / 2)
+
+
+def test_balance_of_modes_on_known_cases():
+    from training.bench.collapse import balance
+
+    assert balance(range(1000), 1000) == (1000, pytest.approx(0.0))
+    assert balance([7] * 50, 1000) == (1, pytest.approx(np.log(1000)))
+    assert balance([0, 0, 0, 1], 2) == (2, pytest.approx(0.75 * np.log(1.5) + 0.25 * np.log(0.5)))
+    # of perfect samples it is not 0 but as much as the text says
+    drawn = np.random.default_rng(0).integers(0, 1000, 26_000)
+    assert balance(drawn, 1000)[1] == pytest.approx(999 / 52_000, rel=0.1)
+
+
+def test_stacked_digits_are_read_channel_by_channel():
+    from training.bench.collapse import mode_numbers
+
+    class Judge:
+        """Knows a digit by its grey, and has its classes in another order than they count."""
+
+        info = DataInfo("marks", 1, 8, 10, classes=tuple("9876543210"))
+
+        def read(self, images):
+            assert images.shape[1:] == (1, 8, 8)
+            digit = (images[:, 0, 0, 0] * 10).round().long()
+            return type("Reading", (), {"class_logits": torch.eye(10)[9 - digit]})()
+
+    digits = torch.tensor([[1, 2, 3], [0, 0, 9], [9, 0, 0]])
+    pictures = (digits / 10)[:, :, None, None].expand(3, 3, 8, 8)
+    assert mode_numbers(Judge(), pictures).tolist() == [123, 9, 900]
+
+
+def collapse_result(**changed) -> dict:
+    found = {"modes": 8, "total": 8, "high_quality": 0.98, "reverse_kl": 0.001, "sigma_ratio": 0.9, "steps": 10}
+    return {**found, "seconds": 1.0, "finite": True, **changed}
+
+
+@pytest.mark.parametrize(
+    ("changed", "reached"),
+    [
+        ({}, True),
+        ({"modes": 7}, False),
+        ({"high_quality": 0.969}, False),
+        ({"reverse_kl": 0.021}, False),
+        ({"sigma_ratio": 0.69}, False),
+        ({"sigma_ratio": 1.31}, False),
+        ({"sigma_ratio": None}, False),
+    ],
+)
+def test_a_run_has_to_reach_all_of_it(changed: dict, reached: bool):
+    from training.bench import collapse
+
+    assert collapse.reaches(collapse_result(**changed)) is reached
+    # the best preset is the one that most seeds reach it with, not the one with the highest mean
+    good, bad = collapse_result(), collapse_result(sigma_ratio=0.1, high_quality=1.0)
+    row = collapse.best("ring", {"narrow": [bad, bad], "half": [good, bad], "a": [good, collapse_result(**changed)]})
+    assert row.measured == (100 if reached else 50) and row.note.startswith("a:" if reached else "half:")
+
+
+def test_every_unconditional_preset_that_plays_with_points_is_compared():
+    from playground.methods import METHODS
+    from training.bench.collapse import PLAYERS, PUBLISHED, SETS
+
+    names = {player.preset for player in PLAYERS.values()}
+    assert {"vanilla-gan", "wgan-gp", "ebgan", "unrolled-gan", "r3gan", "infogan"} <= names
+    assert not names & {"cgan", "acgan", "stylegan", "pix2pix", "classifier"}
+    assert all(not METHODS[name].needs_labels for name in names)
+    assert PLAYERS["pacgan2"].knobs["packing"] == 2 and len(PUBLISHED) == 8
+    assert {row.data for row in PUBLISHED} == {*SETS, "stacked-mnist"}
+
+
+def test_collapse_is_measured_kept_and_told(tmp_path: Path, monkeypatch):
+    from training.bench import collapse
+
+    torch.set_num_threads(1)
+    options = Options(seconds=0.2, seeds=2, only=("vanilla-gan", "r3gan", "ring"), out=tmp_path)
+    rows = collapse.run(options)
+    assert [row.name for row in rows] == [
+        "ring: vanilla-gan", "ring: r3gan", "ring: GAN, published", "ring: PacGAN2, published",
+        "ring: best preset, seeds that reach all",
+    ]  # fmt: skip
+    assert 0 <= rows[0].measured <= 8 and rows[0].unit == "of 8" and "2 seeds" in rows[0].note
+    assert rows[2].measured == 6.3 and "98.2 %" in rows[2].note and "0.45" in rows[2].note
+    assert rows[4].target == 100 and rows[4].verdict == "short"
+    results = rows[0].details["results"]
+    assert results[0]["steps"] > 0 and results[0] != results[1] and results[0]["seconds"] >= 0.2
+
+    measured = []
+
+    def measure(player, data, seed, seconds):
+        measured.append((player.name, data, seed))
+        return collapse_result()
+
+    monkeypatch.setattr(collapse, "measure", measure)
+    again = collapse.run(options)
+    assert [row.cells() for row in again] == [row.cells() for row in rows] and not measured
+    more = collapse.run(Options(seconds=0.2, seeds=3, only=("r3gan", "ring"), out=tmp_path))
+    assert measured == [("r3gan", "ring", 2)] and "3 seeds" in more[0].note
+    # what was measured with other settings does not count any more
+    kept = tmp_path / "collapse" / "collapse.json"
+    found = json.loads(kept.read_text())
+    found["r3gan/ring/0/0.2"]["settings"]["width"] += 1
+    kept.write_text(json.dumps(found))
+    measured.clear()
+    collapse.run(options)
+    assert measured == [("r3gan", "ring", 0)]
+    kept.write_text("{torn")
+    assert collapse.Record(kept).results == {}
+
+
+def test_what_does_not_exist_is_not_compared():
+    from training.bench import collapse
+
+    with pytest.raises(UsageError, match="vanilla-gan"):
+        collapse.run(Options(only=("vanila-gan",)))
+
+
+def test_schedule_ends_with_the_time_and_divergence_ends_the_run():
+    from playground.data import points
+    from playground.methods import method_settings
+    from playground.trainer import Trainer
+    from training.bench import collapse
+
+    torch.set_num_threads(1)
+    store = points.load("ring", count=512)
+
+    def trainer(**knobs):
+        small = {"width": 8, "batch_size": 16, "layers": 1, **knobs}
+        return Trainer("vanilla-gan", method_settings("vanilla-gan", small, points=True), store)
+
+    falling = trainer(rate_decay="linear")
+    spent = collapse.train_for(falling, 1.0)
+    assert 0.5 < spent < 3 and falling.step_count < 20_000
+    assert falling.learning_rate("G") < 0.3 * falling.settings.learning_rate_g
+    short = trainer(steps=7)
+    assert collapse.train_for(short, 100.0) < 50 and short.step_count == 7
+    wild = trainer(optimiser="sgd", learning_rate_d=1.0, learning_rate_g=1.0, objective="wasserstein")
+    collapse.train_for(wild, 100.0)
+    assert wild.step_count < 20_000
+    found = collapse.samples(wild, 50, 0)
+    assert found.shape == (50, 2) and not found.isfinite().all()
+
+
+def test_stacked_digits_need_digits(tmp_path: Path, monkeypatch):
+    from training.bench import collapse
+
+    rows = collapse.run(Options(only=("stacked-mnist",), out=tmp_path))
+    assert [row.verdict for row in rows[:2]] == ["not run", "not run"] and "--data" in rows[0].note
+    assert [row.measured for row in rows[2:]] == [99.0, 48.7, 150.0, 1000.0]
+
+    def measure(player, seed, seconds, options):
+        return {**collapse_result(modes=12, total=1000, reverse_kl=4.0), "real_read": 0.99}
+
+    monkeypatch.setattr(collapse, "measure_digits", measure)
+    rows = collapse.run(Options(only=("stacked pacdcgan2",), out=tmp_path, seconds=2.0))
+    assert rows[0].measured == 12 and "reverse KL 4.000 (the judge reads 99.0% of real" in rows[0].note
+    assert "stacked pacdcgan2/stacked-mnist/0/60" in json.loads((tmp_path / "collapse" / "collapse.json").read_text())
+
+
+def test_a_generator_of_stacked_digits_is_read(tmp_path: Path):
+    from playground.data.stacked import stack
+    from playground.methods import method_settings
+    from playground.trainer import Trainer
+    from training.bench import collapse
+
+    torch.set_num_threads(1)
+    store = stack(written(60), count=600)
+    knobs = {"size": 32, "width": 4, "batch_size": 8, "packing": 2, "latent_dim": 8, "seed": 0}
+    trainer = Trainer("dcgan", method_settings("dcgan", knobs), store)
+    trainer.run(1)
+    found = collapse.read_digits(trainer, quick=True)
+    assert found["samples"] == 520 and found["total"] == 1000
+    assert 1 <= found["modes"] <= 520 and found["reverse_kl"] >= np.log(1000 / 520) - 1e-9
+    assert 0 <= found["real_read"] <= 1

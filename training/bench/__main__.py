@@ -34,7 +34,9 @@ def parser() -> argparse.ArgumentParser:
     flag("--data", "digits in ten class folders (default: ../shared/data/mnist10k.zip where it is)", metavar="ZIP")
     flag("--device", "auto, cpu, cuda or cuda:N; auto measures throughput on both (default: auto)", default="auto")
     flag("--threads", "CPU threads of live-view, digits and presets (default: torch's choice; digits: 2)", metavar="N")
-    flag("--seconds", "training time of digits (default: 180) and of each of presets (default: 120)", metavar="N")
+    flag("--seconds", "training time of digits (180), of each of presets (120) and of collapse (60)", metavar="N")
+    flag("--seeds", "how often collapse runs each preset (default: 3)", metavar="N")
+    flag("--only", "what collapse is cut down to: presets and sets, with commas (default: all)", metavar="NAMES")
     flag("--out", "where sample sheets go (default: runs/bench)", default="runs/bench", metavar="DIR")
     flag("--quick", "short rounds: to see that it works, not to quote", action="store_true")
     return result
@@ -59,10 +61,15 @@ def options_of(flags: argparse.Namespace) -> Options:
     threads = 0 if flags.threads is None else _number("--threads", flags.threads, 1, 1024)
     if threads != round(threads):
         raise UsageError(f"--threads must be a whole number, not {flags.threads}.")
+    seeds = 0 if flags.seeds is None else _number("--seeds", flags.seeds, 1, 1000)
+    if seeds != round(seeds):
+        raise UsageError(f"--seeds must be a whole number, not {flags.seeds}.")
+    only = tuple(name.strip() for name in (flags.only or "").split(",") if name.strip())
     resolve_device(flags.device)
     return Options(
         data=data if data.is_file() else None, device=flags.device, threads=round(threads), seconds=seconds,
-        quick=flags.quick, out=Path(flags.out), say=lambda text: print(f"… {text}", file=sys.stderr, flush=True),
+        seeds=round(seeds), only=only, quick=flags.quick, out=Path(flags.out),
+        say=lambda text: print(f"… {text}", file=sys.stderr, flush=True),
     )  # fmt: skip
 
 

@@ -32,14 +32,17 @@ class Options:
 
     `data` is a zip of digits in class folders, or None where there is none; `device` is "auto", "cpu", "cuda" or
     "cuda:N"; `threads` are the CPU threads of what trains for long (0: its own choice); `seconds` is the training time
-    of `digits` and `presets` (None: their own); `quick` asks for short rounds, which check that all works and measure
-    badly; `out` takes sample sheets and other files.
+    of `digits`, `presets` and `collapse` (None: their own); `seeds` is how many `collapse` runs each with (0: its own
+    number) and `only` the presets and sets it is cut down to (empty: all); `quick` asks for short rounds, which check
+    that all works and measure badly; `out` takes sample sheets and other files.
     """
 
     data: Path | None = None
     device: str = "auto"
     threads: int = 0
     seconds: float | None = None
+    seeds: int = 0
+    only: tuple[str, ...] = ()
     quick: bool = False
     out: Path = Path("runs/bench")
     say: Callable[[str], None] = lambda text: None

@@ -7,9 +7,7 @@ what is measured is the whole answer, handler and transport, so that the handler
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
-import shutil
 import statistics
 import tempfile
 import time
@@ -19,15 +17,13 @@ from typing import Any
 from playground.errors import TrainingError
 from playground.model import list_shipped
 from training.bench.common import Options, Row, not_run
-from training.bench.serving import Server, app_arguments, free_port
+from training.bench.serving import Server, app_arguments, browser, free_port
 
 MODEL = "faces-style"
 ANSWERS = ((50.0, 25.0), (95.0, 50.0))  # (percentile, milliseconds) of a frame's answer
 SCREEN = ((50.0, 80.0), (95.0, 150.0))  # of a frame on the screen
 TRAINING = ((95.0, 300.0),)  # of a frame on the screen, or else of its answer, while a training runs
 MIXING = 400.0
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 
 
 def run(options: Options) -> list[Row]:
@@ -45,7 +41,9 @@ def run(options: Options) -> list[Row]:
         rows += _rows("a frame's answer", frames(server, opened["recipe"], count), ANSWERS)
         grids = [mixing_grid(server, opened, seed) for seed in range(4 if options.quick else 24)]
         rows += _rows("5 × 5 mixing grid", grids[2:], ((50.0, MIXING),))
-        with browser(server) as page:
+        with browser(server, "explore") as page:
+            if page:
+                page.wait_for_function("window.playground?.frames?.shown > 0", timeout=60_000)
             options.say("explore: the browser")
             rows += _screen(page, "a frame on the screen", count // 3, SCREEN)
             options.say("explore: beside a training")
@@ -98,24 +96,6 @@ def training(server: Server) -> Iterator[None]:
         yield
     finally:
         client.predict(key, api_name="/train_stop")
-
-
-@contextlib.contextmanager
-def browser(server: Server) -> Iterator[Any]:
-    """The Explore tab in headless Chromium; None where Playwright or a Chromium is missing."""
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None or importlib.util.find_spec("playwright") is None:
-        yield None
-        return
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=found, args=list(FLAGS))
-        page = chromium.new_page(viewport={"width": 1400, "height": 1000})
-        page.goto(f"http://127.0.0.1:{server.port}/#explore")
-        page.wait_for_function("window.playground?.frames?.shown > 0", timeout=60_000)
-        yield page
-        chromium.close()
 
 
 def _screen(page: Any, name: str, count: int, targets: Sequence[tuple[float, float]]) -> list[Row]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
+import importlib.util
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from playground.errors import TrainingError
 from training.bench.common import ROOT
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 
 
 def free_port() -> int:
@@ -132,6 +138,23 @@ class Server:
                 self.process.kill()
                 self.process.wait()
         self._said.close()
+
+
+@contextlib.contextmanager
+def browser(server: Server, tab: str) -> Iterator[Any]:
+    """A page with `tab` open in headless Chromium; None where Playwright or a Chromium is missing."""
+    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    if found is None or importlib.util.find_spec("playwright") is None:
+        yield None
+        return
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=found, args=list(FLAGS))
+        page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+        page.goto(f"http://127.0.0.1:{server.port}/#{tab}")
+        yield page
+        chromium.close()
 
 
 def _asked(connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
