@@ -105,9 +105,9 @@
       dismissed = null;
       if (target) timer = setTimeout(() => show(target), 250);
     });
-    root.addEventListener("pointerleave", hide);
+    root.addEventListener("pointerleave", (event) => { if (event.pointerType === "mouse") hide(); }); // a finger that lifts leaves, too
     root.addEventListener("focusin", (event) => { const target = over(event); if (target?.matches(":focus-visible")) show(target); });
-    root.addEventListener("focusout", hide);
+    root.addEventListener("focusout", (event) => { if (owner && over(event) === owner) hide(); });
     document.addEventListener("pointerdown", (event) => {
       const target = over(event);
       const asks = event.pointerType !== "mouse" && target && root.contains(target) && !target.matches("button") && owner !== target;
