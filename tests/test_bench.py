@@ -335,6 +335,25 @@ def test_translators_without_pictures_or_models_are_said_not_to_be_run(tmp_path:
     assert "facades.zip is not there" in rows[0].note and all("is not shipped" in row.note for row in rows[1:])
 
 
+def test_translation_is_cut_down_to_the_parts_named(monkeypatch, tmp_path):
+    from training.bench import translation
+
+    taken = []
+    for part in ("facades", "emoji", "segmentation", "upscaling"):
+
+        def stand_in(options, part=part):
+            taken.append(part)
+            return []
+
+        stand_in.__name__ = part
+        monkeypatch.setattr(translation, part, stand_in)
+    translation.run(Options(out=tmp_path, only=("upscaling", "facades")))
+    translation.run(Options(out=tmp_path))
+    assert taken == ["upscaling", "facades", "facades", "emoji", "segmentation", "upscaling"]
+    with pytest.raises(UsageError, match="upscaling"):
+        translation.run(Options(out=tmp_path, only=("upscalling",)))
+
+
 def test_facades_are_compared_by_what_was_not_taught(tmp_path: Path, monkeypatch):
     from training.bench import translation
 

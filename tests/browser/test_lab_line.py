@@ -23,7 +23,7 @@ _BLANK = """canvas => {
 
 def open_line(page: Page, url: str) -> None:
     page.goto(url + "#lab?view=line")
-    expect(page.locator(".pg-line")).to_be_visible(timeout=90 * SECOND)
+    expect(page.locator(".pg-ln")).to_be_visible(timeout=90 * SECOND)
     page.wait_for_function(f"{FRAME}?.q", timeout=60 * SECOND)
 
 

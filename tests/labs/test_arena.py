@@ -86,7 +86,7 @@ def _another(name: str, now):
     if knob.kind == "choice":
         return next(choice for choice in knob.choices if choice != now)
     usual = {"layers": 1, "width": 24, "latent_dim": 1, "batch_size": 32, "critic_steps": 3, "generator_steps": 2,
-             "packing": 2, "unroll_steps": 1}  # fmt: skip
+             "packing": 2, "unroll_steps": 1, "learning_rate_g": 2e-3, "learning_rate_d": 2e-3}  # fmt: skip
     return usual.get(name, 0.05)
 
 

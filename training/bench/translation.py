@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from playground.errors import unknown
 from playground.model import list_shipped, load_model
 from training.bench.common import ROOT, Options, Row, not_run, threads
 
@@ -27,10 +28,18 @@ BATCH = 32
 
 
 def run(options: Options) -> list[Row]:
-    """Every figure whose pictures or models are there."""
+    """Every figure whose pictures or models are there; with `only`, of the parts named.
+
+    Raises:
+        UsageError: `only` names a part that is not there.
+    """
+    parts = {part.__name__: part for part in (facades, emoji, segmentation, upscaling)}
+    for name in options.only:
+        if name not in parts:
+            raise unknown("part of translation", name, parts)
     rows: list[Row] = []
     with threads(options.threads or 1):
-        for part in (facades, emoji, segmentation, upscaling):
+        for part in [parts[name] for name in options.only or parts]:
             options.say(f"{NAME}: {part.__name__}")
             try:
                 rows += part(options)

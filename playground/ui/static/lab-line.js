@@ -131,7 +131,7 @@
         this.formula, el("div.pg-lab-charts.pg-ln-charts", {}, ...Object.values(this.charts).map((one) => one.node)));
 
       this.loading = el("p.pg-hint", { role: "status" }, "Setting up the lab…");
-      this.work = el("div.pg-line", { hidden: true }, data, main, numbers, this.settings.node);
+      this.work = el("div.pg-ln", { hidden: true }, data, main, numbers, this.settings.node);
       this.root.replaceChildren(this.loading, this.work);
     }
 
