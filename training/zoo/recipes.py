@@ -185,8 +185,8 @@ _add(
     "spade",
     FACES_LABELS,
     "Paints a face, 64 × 64, from a map that says what is where: skin, hair, eyes, glasses and so on. Its first 6,000 "
-    "steps were a schedule of their own, with reconstruction 10 and a rate that fell to 0. Edges keep a halo, backdrops "
-    "are soft, and now and then colours glare: more training would help.",
+    "steps were a schedule of their own, with reconstruction 10 and a rate that fell to 0. Edges keep a halo, "
+    "backdrops are soft, and now and then colours glare: more training would help.",
     size=64, steps=14_000, batch_size=8, learning_rate_g=0.0005, reconstruction=3.0, rate_decay="linear",
     decay_from=0.7, ema_decay=0.995, held_out=0.02, max_images=24_576, seed=1,
 )  # fmt: skip
