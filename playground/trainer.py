@@ -232,6 +232,11 @@ class Trainer:
             )
         return dict(zip(names, numbers, strict=True))
 
+    @property
+    def drawing_players(self) -> dict[str, nn.Module]:
+        """The players as samples are drawn with them: with their averages where these are kept."""
+        return {**self.players, **self.averages} if self.settings.ema_decay > 0 else dict(self.players)
+
     @torch.no_grad()
     def sample_grid(self) -> tuple[Any, float]:
         """(uint8 [N, H, W, 3], diversity): the fixed-seed samples of the averaged players, row by row.
@@ -241,7 +246,7 @@ class Trainer:
         within them. Of a classifier, whose samples are pictures of the data, it says nothing. Of points there is one
         picture: the real ones, and the generated ones on top.
         """
-        players = {**self.players, **self.averages} if self.settings.ema_decay > 0 else dict(self.players)
+        players = self.drawing_players
         drawn = {name: players[name] for name in self.family.averaged}
         modes = {name: module.training for name, module in drawn.items()}
         try:

@@ -446,9 +446,16 @@ class Adversarial(Family):
     def sample_points(self, network: nn.Module, count: int, generator: torch.Generator) -> Tensor:
         """`count` points [N, d, 1, 1] that `network` makes of what `generator` draws; classes are dealt out in turn."""
         device = next(network.parameters()).device
-        z = draw_latents(self.settings, count, generator, device)
-        label = torch.arange(count, device=device) % len(self.info.classes) if self.labelled else None
-        return network(z, label, self.codes.sample(count, generator, device) if self.codes else None)
+        return self.points_of(network, draw_latents(self.settings, count, generator, device), generator)
+
+    def points_of(self, network: nn.Module, z: Tensor, generator: torch.Generator) -> Tensor:
+        """The same of the noise `z` [N, latent_dim]; codes are drawn by `generator`."""
+        codes = self.codes.sample(len(z), generator, z.device) if self.codes else None
+        return network(z, self.dealt_labels(len(z), z.device), codes)
+
+    def dealt_labels(self, count: int, device: torch.device | str = "cpu") -> Tensor | None:
+        """The classes dealt out in turn, int64 [count]; None where none are told."""
+        return torch.arange(count, device=device) % len(self.info.classes) if self.labelled else None
 
     def judged(self, images: Tensor, label: Tensor | None = None) -> Tensor:
         """D's score of each of `images` [N, ...] as it is shown to people: a probability, or a critic's own number (of

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import norm
 
 from playground.data import points
 from playground.data.points import POINT_SETS, PointStore
@@ -29,6 +28,7 @@ from playground.labs.contestant import (
     Game,
     knob_changes,
     knob_facts,
+    latent_quantiles,
     looking,
     number,
     preset_facts,
@@ -253,12 +253,13 @@ class Arena(Game):
         if s.latent_dim > 2:
             return {"manifold": None, "manifold_shape": None}
         shape = (25, 25) if s.latent_dim == 2 else (400, 1)
-        share = np.linspace(0.01, 0.99, shape[0])
-        line = norm.ppf(share) if s.latent == "normal" else 2 * share - 1
+        line = latent_quantiles(np.linspace(0.01, 0.99, shape[0]), s.latent)
         z = np.stack(np.meshgrid(line, line, indexing="ij"), -1).reshape(-1, 2) if s.latent_dim == 2 else line[:, None]
-        drawn = c.fakes(len(z), torch.from_numpy(z.astype(np.float32)))
+        z = torch.from_numpy(z.astype(np.float32))
         if c.family.labelled:  # one class alone is one sheet
             label = torch.zeros(len(z), dtype=torch.int64)
             with torch.no_grad():
-                drawn = looking(c.generator, lambda: c.generator(torch.from_numpy(z.astype(np.float32)), label))
+                drawn = looking(c.generator, lambda: c.generator(z, label))
+        else:
+            drawn = c.fakes(len(z), z)
         return {"manifold": drawn.flatten(1).numpy(), "manifold_shape": list(shape)}

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.stats import norm
 from torch import Tensor, nn
 
 from playground import objectives
@@ -71,8 +72,20 @@ class Contestant:
     @property
     def generator(self) -> nn.Module:
         """Whom the fakes are drawn by: G's average where one is kept."""
-        averaged = self.trainer.settings.ema_decay > 0
-        return self.trainer.averages["G"] if averaged else self.trainer.players["G"]
+        return self.trainer.drawing_players["G"]
+
+    def turn(self, name: str, value: Any, store: PointStore, seed: int) -> None:
+        """Set a knob while it plays, with what fits of the networks kept; nothing changes where that is refused."""
+        if KNOBS[name].live:
+            self.trainer.change(name, value)
+            self.changes[name] = value
+            return
+        before, self.changes = self.changes, {**self.changes, name: value}
+        try:
+            self.start(store, seed, keep=True)
+        except (UsageError, DataError):
+            self.changes = before
+            raise
 
     def take_phase(self, index: int) -> None:
         """One turn of D (0) or G (1)."""
@@ -103,17 +116,15 @@ class Contestant:
     @torch.no_grad()
     def fakes(self, count: int, z: Tensor | None = None) -> Tensor:
         """[count, d, 1, 1]: always of the same latents, so that point i stays point i; classes dealt out in turn."""
-        s, info = self.trainer.settings, self.trainer.store.info
+        s = self.trainer.settings
         if z is None:
             z = latents(s.seed, s.latent_dim, s.latent)[:count]
-        label = torch.arange(len(z)) % len(info.classes) if self.family.labelled else None
-        layout = self.family.codes
-        codes = layout.sample(len(z), torch.Generator().manual_seed(s.seed), z.device) if layout else None
-        return looking(self.generator, lambda: self.generator(z, label, codes))
+        generator = torch.Generator().manual_seed(s.seed)
+        return looking(self.generator, lambda: self.family.points_of(self.generator, z, generator))
 
     def labels(self, count: int) -> Tensor | None:
         """The labels of `fakes`."""
-        return torch.arange(count) % len(self.trainer.store.info.classes) if self.family.labelled else None
+        return self.family.dealt_labels(count)
 
     @torch.no_grad()
     def judged(self, x: Tensor, label: Tensor | None = None) -> np.ndarray:
@@ -248,26 +259,18 @@ class Game:
         self.frozen = bool(on)
 
     def _knob(self, name: str, value: Any, contestant: int | None = None) -> None:
-        knob = KNOBS.get(str(name))
-        if name not in SHOWN_KNOBS or knob is None:
-            raise unknown("knob of the lab", str(name), SHOWN_KNOBS)
-        value = knob.validate(value)
+        name = str(name)
+        value = knob_changes({name: value})[name]
         chosen = self.contestants if contestant is None else [self.one(contestant)]
-        before = [dict(c.changes) for c in chosen]
+        turned: list[tuple[Contestant, Any]] = []
         try:
             for c in chosen:
-                c.changes[name] = value
-                if knob.live:
-                    c.trainer.change(name, value)
-                else:
-                    c.start(self.store, self.seed, keep=True)
+                before = c.trainer.settings[name]
+                c.turn(name, value, self.store, self.seed)
+                turned.append((c, before))
         except (UsageError, DataError):
-            for c, changes in zip(chosen, before, strict=True):
-                c.changes = changes
-                if not knob.live:
-                    c.start(self.store, self.seed, keep=True)
-                elif name in changes or c.trainer.settings[name] == value:
-                    c.trainer.settings[name] = method_settings(c.preset, changes, points=True)[name]
+            for c, before in turned:  # all or none
+                c.turn(name, before, self.store, self.seed)
             raise
         self.changed(chosen)
 
@@ -337,11 +340,15 @@ class Game:
 
 
 @lru_cache(maxsize=16)
-def latents(seed: int, latent_dim: int, latent: str) -> Tensor:
-    """The noise behind all that is looked at, [MEASURED, latent_dim]."""
-    return draw_latents(
-        settings({"latent_dim": latent_dim, "latent": latent}), MEASURED, torch.Generator().manual_seed(seed), "cpu"
-    )
+def latents(seed: int, latent_dim: int, latent: str, count: int = MEASURED) -> Tensor:
+    """The noise behind all that is looked at, [count, latent_dim]."""
+    layout = settings({"latent_dim": latent_dim, "latent": latent})
+    return draw_latents(layout, count, torch.Generator().manual_seed(seed), "cpu")
+
+
+def latent_quantiles(shares: np.ndarray, latent: str) -> np.ndarray:
+    """The numbers that one entry of z stays below with probabilities `shares`, each in (0, 1)."""
+    return norm.ppf(shares) if latent == "normal" else 2 * shares - 1
 
 
 def looking(network: nn.Module, look: Callable[[], Any]) -> Any:

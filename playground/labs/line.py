@@ -26,9 +26,8 @@ from playground import objectives
 from playground.data.base import World
 from playground.data.points import PointStore, from_mixture
 from playground.errors import UsageError
-from playground.families.adversarial import draw_latents
 from playground.families.base import objective_options, smoothed_options
-from playground.knobs import KNOBS, settings
+from playground.knobs import KNOBS
 from playground.labs.contestant import (
     PRESETS as ALL_PRESETS,
 )
@@ -39,6 +38,8 @@ from playground.labs.contestant import (
     finite,
     knob_changes,
     knob_facts,
+    latent_quantiles,
+    latents,
     looking,
     preset_facts,
     preset_name,
@@ -242,7 +243,7 @@ class Line(Game):
             x = np.nan_to_num(c.fakes(len(z), z).flatten().numpy().astype(float), nan=0.0, posinf=1e9, neginf=-1e9)
             made = c.fakes(QUANTILES, _latent_quantiles(s.latent)).flatten().numpy().astype(float)
             return _masses(pushforward(x, masses, EDGES)), np.nan_to_num(made), exact
-        drawn = c.fakes(SAMPLES, _many_latents(s.seed, s.latent_dim, s.latent)).flatten().numpy().astype(float)
+        drawn = c.fakes(SAMPLES, latents(s.seed, s.latent_dim, s.latent, SAMPLES)).flatten().numpy().astype(float)
         drawn = np.nan_to_num(drawn, nan=0.0, posinf=1e9, neginf=-1e9)
         below = np.searchsorted(np.sort(drawn), EDGES, side="right") / len(drawn)
         thin = SAMPLES // QUANTILES
@@ -400,8 +401,7 @@ class Line(Game):
         s = self.player.trainer.settings
         if s.latent_dim > 1:
             return {"z": None, "x": None}
-        share = (np.arange(LINES) + 0.5) / LINES
-        z = norm.ppf(share) if s.latent == "normal" else 2 * share - 1
+        z = latent_quantiles((np.arange(LINES) + 0.5) / LINES, s.latent)
         x = self.player.fakes(LINES, torch.from_numpy(z.astype(np.float32))[:, None]).flatten().numpy()
         return {"z": z, "x": np.nan_to_num(x)}
 
@@ -458,15 +458,8 @@ def _latent_cells(latent: str) -> tuple[Tensor, np.ndarray]:
 @lru_cache(maxsize=2)
 def _latent_quantiles(latent: str) -> Tensor:
     """Equally likely z, [QUANTILES, 1]."""
-    share = (np.arange(QUANTILES) + 0.5) / QUANTILES
-    z = norm.ppf(share) if latent == "normal" else 2 * share - 1
+    z = latent_quantiles((np.arange(QUANTILES) + 0.5) / QUANTILES, latent)
     return torch.from_numpy(z.astype(np.float32))[:, None]
-
-
-@lru_cache(maxsize=4)
-def _many_latents(seed: int, latent_dim: int, latent: str) -> Tensor:
-    layout = settings({"latent_dim": latent_dim, "latent": latent})
-    return draw_latents(layout, SAMPLES, torch.Generator().manual_seed(seed), "cpu")
 
 
 def _mixture(means: Any, sigmas: Any, weights: Any) -> Mixture:

@@ -10,6 +10,7 @@ by one such point; and with every point dealt to its nearest mode, q_k,
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,9 +56,7 @@ def mode_report(points: np.ndarray, world: World) -> ModeReport:
     nearest, distance = squared.argmin(1), np.sqrt(squared.min(1))
     good = distance <= REACH * world.sigma
     counts = np.bincount(nearest[good], minlength=len(centres))
-    shares = np.bincount(nearest, minlength=len(centres)) / len(points)
-    present = shares[shares > 0]
-    reverse_kl = float((present * np.log(len(centres) * present)).sum())
+    _, reverse_kl = balance(nearest, len(centres))
     own, belongs = points[good], nearest[good]
     freedom = int(np.maximum(counts - 1, 0).sum())
     ratio = math.nan
@@ -67,6 +66,17 @@ def mode_report(points: np.ndarray, world: World) -> ModeReport:
         variance = ((own - means[belongs]) ** 2).sum() / (freedom * d)
         ratio = float(math.sqrt(variance) / (world.sigma * _cut_deviation(d)))
     return ModeReport(int((counts > 0).sum()), len(centres), float(good.mean()), reverse_kl, ratio)
+
+
+def balance(numbers: Sequence[int] | np.ndarray, total: int) -> tuple[int, float]:
+    """(how many of the modes 0 to `total` − 1 occur, KL(q ‖ uniform) in nats of the shares q they occur with).
+
+    Of n perfect samples the divergence is not 0 but about (total − 1) / 2n, since shares are estimated: 0.019 of
+    26,000 samples of 1,000 modes.
+    """
+    shares = np.bincount(np.asarray(numbers), minlength=total) / len(numbers)
+    there = shares[shares > 0]
+    return len(there), float((there * np.log(total * there)).sum())
 
 
 def perfect_high_quality(dimensions: int) -> float:

@@ -7,6 +7,8 @@ is a plainer pair: layers of one width, and an output without bounds.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import nn
 
 from playground.networks.layers import Trunk, activation, dropout_or_none, norm_of_vectors, stack
@@ -29,11 +31,8 @@ def generator(
     activation: str,
 ) -> nn.Module:
     """[N, input_dim] -> [N, channels, size, size] in [-1, 1]. norm "default" is none; activation "default" is leaky."""
-    norm = "none" if norm == "default" else norm
     units = hidden_sizes(width, depth)
-    net = nn.Sequential()
-    for i, (fan_in, fan_out) in enumerate(zip([input_dim, *units], units, strict=False), start=1):
-        net.add_module(f"hidden{i}", _dense(fan_in, fan_out, norm, activation, dropout))
+    net = _hidden(input_dim, units, norm, activation, dropout)
     net.add_module("output", stack(dense=nn.Linear(units[-1], channels * size * size), tanh=nn.Tanh()))
     net.add_module("picture", nn.Unflatten(1, (channels, size, size)))
     return net
@@ -54,13 +53,9 @@ def trunk(
 
     norm "default" is none.
     """
-    norm = "none" if norm == "default" else norm
     units = hidden_sizes(width, depth)[::-1]
-    body = nn.Sequential()
-    body.add_module("vector", nn.Flatten())
-    for i, (fan_in, fan_out) in enumerate(zip([channels * size * size, *units], units, strict=False), start=1):
-        body.add_module(f"hidden{i}", _dense(fan_in, fan_out, norm, "leaky", dropout))
-    return Trunk(body, units[-1], minibatch=minibatch, spectral_norm=spectral_norm)
+    hidden = _hidden(channels * size * size, units, norm, "leaky", dropout)
+    return Trunk(_of_vectors(hidden), units[-1], minibatch=minibatch, spectral_norm=spectral_norm)
 
 
 def point_generator(
@@ -78,7 +73,8 @@ def point_generator(
 
     norm "default" is none; activation "default" is ReLU, with which the latent plane is folded piece by piece.
     """
-    net = _even(input_dim, width, depth, norm, "relu" if activation == "default" else activation, dropout)
+    activation = "relu" if activation == "default" else activation
+    net = _hidden(input_dim, _even_sizes(width, depth), norm, activation, dropout)
     net.add_module("output", nn.Linear(width, channels * size * size))
     net.add_module("point", nn.Unflatten(1, (channels, size, size)))
     return net
@@ -96,19 +92,27 @@ def point_trunk(
     minibatch: str,
 ) -> Trunk:
     """Points [N, channels, 1, 1] -> [N, width]: `depth` layers (3 by default) of `width` units, LeakyReLU 0.2."""
-    body = nn.Sequential()
-    body.add_module("vector", nn.Flatten())
-    body.extend(_even(channels * size * size, width, depth, norm, "leaky", dropout))
-    return Trunk(body, width, minibatch=minibatch, spectral_norm=spectral_norm)
+    hidden = _hidden(channels * size * size, _even_sizes(width, depth), norm, "leaky", dropout)
+    return Trunk(_of_vectors(hidden), width, minibatch=minibatch, spectral_norm=spectral_norm)
 
 
-def _even(fan_in: int, width: int, depth: int | None, norm: str, act: str, dropout: float) -> nn.Sequential:
-    """Layers of the same width."""
+def _even_sizes(width: int, depth: int | None) -> list[int]:
+    """Units of hidden layers of the same width; 3 layers by default."""
+    return [width] * (3 if depth is None else depth)
+
+
+def _hidden(fan_in: int, units: list[int], norm: str, act: str, dropout: float) -> nn.Sequential:
+    """Layers of so many `units`, called hidden1, hidden2, ..."""
     norm = "none" if norm == "default" else norm
     net = nn.Sequential()
-    for i in range(3 if depth is None else depth):
-        net.add_module(f"hidden{i + 1}", _dense(width if i else fan_in, width, norm, act, dropout))
+    for i, (before, after) in enumerate(pairwise([fan_in, *units]), start=1):
+        net.add_module(f"hidden{i}", _dense(before, after, norm, act, dropout))
     return net
+
+
+def _of_vectors(hidden: nn.Sequential) -> nn.Sequential:
+    """`hidden` for pictures and points, which it reads as one vector each."""
+    return stack(vector=nn.Flatten(), **dict(hidden.named_children()))
 
 
 def _dense(fan_in: int, fan_out: int, norm: str, act: str, dropout: float) -> nn.Sequential:

@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from playground.errors import PlaygroundError, unknown
 from playground.labs.arena import PRESETS
 from playground.methods import METHODS, method_settings
+from playground.metrics.points import balance, mode_report
+from playground.runs import atomic_write
 from training.bench.common import Options, Row, not_run, threads
 
 NAME = "collapse"
@@ -148,9 +148,7 @@ class Record:
             measured = measure_digits(player, seed, seconds, **more) if more else measure(player, data, seed, seconds)
             self.results[key] = {"settings": asked, **measured}
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            part = self.path.with_name(f".{self.path.name}.part")
-            part.write_text(json.dumps(self.results, indent=1) + "\n", encoding="utf-8")
-            part.replace(self.path)
+            atomic_write(self.path, (json.dumps(self.results, indent=1) + "\n").encode())
         return self.results[key]
 
 
@@ -177,7 +175,6 @@ def measure(player: Player, data: str, seed: int, seconds: float) -> dict[str, A
     import torch
 
     from playground.data import points
-    from playground.metrics.points import mode_report
     from playground.trainer import Trainer
 
     store = points.load(data, seed=seed)
@@ -218,8 +215,7 @@ def samples(trainer: Any, count: int, seed: int) -> Any:
     """Points [count, d] by G's average where one is kept, from latents that no training step drew."""
     import torch
 
-    averaged = trainer.settings.ema_decay > 0
-    network = (trainer.averages if averaged else trainer.players)["G"].eval()
+    network = trainer.drawing_players["G"].eval()
     with torch.no_grad():
         drawn = trainer.family.sample_points(network, count, torch.Generator().manual_seed(1_000_003 + seed))
     return drawn.flatten(1)
@@ -286,17 +282,6 @@ def mode_numbers(judge: Any, images: Any) -> Any:
     values = [int(name) for name in judge.info.classes]
     shown = logits.new_tensor(values).long()[logits.argmax(1)]
     return (shown.unflatten(0, (-1, 3)) * shown.new_tensor([100, 10, 1])).sum(1)
-
-
-def balance(numbers: Sequence[int], total: int) -> tuple[int, float]:
-    """(how many of the modes 0 to `total` − 1 occur, KL(q ‖ uniform) in nats of the shares q they occur with).
-
-    Of n perfect samples the divergence is not 0 but about (total − 1) / 2n, since shares are estimated: 0.019 of
-    26,000 samples of 1,000 modes.
-    """
-    shares = np.bincount(np.asarray(numbers), minlength=total) / len(numbers)
-    there = shares[shares > 0]
-    return len(there), float((there * np.log(total * there)).sum())
 
 
 # --- telling
