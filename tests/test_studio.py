@@ -268,6 +268,15 @@ def test_all_who_wait_for_a_model_get_the_same_one(house, shipped):
     assert len(found) == 4 and len({id(one) for one in found}) == 1
 
 
+def test_a_model_that_was_opened_since_one_looked_is_not_opened_again(house, shipped):
+    studio = house.studio
+    source = studio.source("tiny-faces", "")
+    first = studio.open("tiny-faces", "")
+    assert studio._begin_opening(source).result() is first
+    os.utime(shipped / "tiny-faces/model.safetensors", ns=(1, 1))
+    assert studio._begin_opening(studio.source("tiny-faces", "")).result() is not first
+
+
 def test_both_copies_of_a_network_draw_the_same(house, shipped):
     opened = house.studio.open("tiny-faces", "")
     assert opened.back is opened.back and opened.back.network is not opened.front.network

@@ -598,7 +598,12 @@ class Studio:
         with self._lock:
             future = self._opening.get(source.key)
             if future is None:
-                future = self._opening[source.key] = self._openers.submit(self._open, source)
+                found = self._opened.get(source.key)
+                if found is not None and found.source.version == source.version:  # since the caller looked
+                    future = Future()
+                    future.set_result(found)
+                else:
+                    future = self._opening[source.key] = self._openers.submit(self._open, source)
             return future
 
     def _open(self, source: Source) -> Opened:
