@@ -37,6 +37,7 @@ FORMAT = 1
 FILES = ("config.json", "model.safetensors", "README.md")
 PRETRAINED = Path(__file__).resolve().parent.parent / "pretrained"
 MAX_MODEL_BYTES = 2 * 1024**3
+_NO_STYLES = "This model has no styles: leave style out."
 
 
 class Model:
@@ -328,12 +329,24 @@ class Model:
                 layer.always = True
         return torch.cat(parts)[:, :, : height * network.scale, : width * network.scale]
 
+    @torch.no_grad()
+    def style_of(self, style: Tensor | Sequence[float], direction: str = "AB") -> list[float]:
+        """A style as the numbers that `translate` takes: of a picture [1, c, h, w] of the side that the direction ends
+        in, or of numbers, which are checked.
+
+        Raises:
+            UsageError: a model without styles, or what is no style.
+        """
+        if not self.style_dim:
+            raise UsageError(_NO_STYLES)
+        return self._style(style, direction, None)[0].tolist()
+
     def _style(self, style: Any, direction: str, seed: int | None) -> Tensor | None:
         """The style [1, style_dim] that pictures are translated to; None for a model without styles."""
         count = self.style_dim
         if not count:
             if style is not None:
-                raise UsageError("This model has no styles: leave style out.")
+                raise UsageError(_NO_STYLES)
             return None
         if style is None:
             return torch.zeros(1, count) if seed is None else _normal(count, int(seed))

@@ -13,7 +13,7 @@ take them from a thumbnail, in which fine texture is lost: it would then be norm
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -109,6 +109,7 @@ def translate_tiled(
     direction: str = "AB",
     *,
     seed: int | None = 0,
+    style: Sequence[float] | Tensor | None = None,
     tile: int = TILE,
     overlap: int = OVERLAP,
     shared: bool = True,
@@ -128,6 +129,7 @@ def translate_tiled(
         picture: [1, C, H, W] in [-1, 1], grey or colour; a label map in its colours, or as label / 127.5 - 1.
         direction: one of `model.directions`.
         seed: of dropout or style; None for the deterministic mean.
+        style: of models with styles: numbers, or a picture to take them from, as of `model.translate`.
         tile: the longest side of a tile in pixels, 32 to 2,048, raised to a multiple of `model.multiple`.
         overlap: of neighbouring tiles in pixels, 0 to half a tile.
         shared: whether instance norms use one mean and variance for all tiles.
@@ -138,7 +140,7 @@ def translate_tiled(
         [1, C', H · model.scale, W · model.scale] float32 in [-1, 1], on the CPU.
 
     Raises:
-        UsageError: not a translator, or a picture, direction or size that it can't take.
+        UsageError: not a translator, or a picture, direction, style or size that it can't take.
         Cancelled: `cancelled` said so.
     """
     goal = model.side(direction, output=True)
@@ -147,6 +149,8 @@ def translate_tiled(
     if not MIN_TILE <= tile <= MAX_TILE or not 0 <= overlap <= tile // 2:
         raise UsageError(f"A tile has {MIN_TILE} to {MAX_TILE:,} pixels a side and overlaps by at most half of them.")
     tile = max(_up(tile, multiple), 2 * multiple)
+    if isinstance(style, Tensor) and style.dim() == 4:
+        style = model.style_of(style, direction)  # once for all tiles
     height, width = picture.shape[2:]
     picture = model.as_input(picture.detach().to("cpu", torch.float32), direction)
     tell = progress or (lambda done, total: None)
@@ -155,7 +159,7 @@ def translate_tiled(
     def one(part: Tensor) -> Tensor:
         if stop():
             raise Cancelled
-        return model.translate(part, direction, seed=seed)
+        return model.translate(part, direction, seed, style)
 
     if max(height, width) <= tile:
         tell(0, 1)
@@ -280,23 +284,35 @@ def reverse(direction: str) -> str:
 def cycle(model: Model, picture: Tensor, direction: str = "AB", **options: object) -> tuple[Tensor, Tensor]:
     """There and back again: (G(x), F(G(x))) of x [1, C, H, W], which a cycle-consistent model brings near x.
 
-    `options` are those of `translate_tiled`; errors too. Zhu et al. 2017 (arXiv 1703.10593), equation 2.
+    `options` are those of `translate_tiled`; errors too. Zhu et al. 2017 (arXiv 1703.10593), equation 2. A model with
+    styles goes back with the style of x (Huang et al. 2018, arXiv 1804.04732, section 5.1).
     """
     _check_two_way(model)
     there = translate_tiled(model, picture, direction, **options)
-    return there, translate_tiled(model, there, reverse(direction), **options)
+    return there, translate_tiled(model, there, reverse(direction), **options | own_style(model, picture, direction))
+
+
+def own_style(model: Model, picture: Tensor, direction: str = "AB") -> dict[str, list[float]]:
+    """The style of a picture [1, C, H, W] of the side a direction starts from, as an option of the way back; {} for a
+    model without styles.
+    """
+    if not model.style_dim:
+        return {}
+    picture = _at_least(model.as_input(picture, direction), LEAST, LEAST)
+    return {"style": model.style_of(picture, reverse(direction))}
 
 
 def identity_output(model: Model, picture: Tensor, direction: str = "AB", **options: object) -> Tensor:
     """What a direction makes of a picture that is already of the side it leads to: best the same [1, C, H, W].
 
     `options` and errors are those of `translate_tiled`; also a UsageError where the two sides have other channels.
-    Zhu et al. 2017, section 5.2, the identity loss.
+    Zhu et al. 2017, section 5.2, the identity loss. A model with styles is given the picture's own.
     """
     into, out_of = model.side(direction), model.side(direction, output=True)
     if into.channels != out_of.channels or into.labels != out_of.labels or model.scale != 1:
         raise UsageError(f"A picture of {out_of.name} can't be taken for one of {into.name}: they are of another kind.")
-    return translate_tiled(model, picture, direction, **options)
+    own = own_style(model, picture, reverse(direction))
+    return translate_tiled(model, picture, direction, **options | own)
 
 
 def _check_two_way(model: Model) -> None:

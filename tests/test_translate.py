@@ -217,6 +217,48 @@ def test_what_can_not_be_translated_is_refused_in_a_sentence(exact: Model):
         assert str(failure.value).endswith(".") and "\n" not in str(failure.value)
 
 
+# --- styles
+
+
+@pytest.fixture(scope="module")
+def styled() -> Model:
+    model = build("munit", style_dim=3)
+    for network in model.modules.values():  # not faint, as they begin
+        for parameter in network.parameters():
+            parameter.requires_grad_(False).mul_(2)
+    return model
+
+
+def test_every_tile_has_the_style_that_is_asked_for(styled: Model):
+    picture, other = noise(40, 40), noise(64, 64)
+    numbers = styled.style_of(other, "AB")
+    assert len(numbers) == 3 and numbers != styled.style_of(other, "BA")
+    made = translate_tiled(styled, picture, style=other)
+    torch.testing.assert_close(made, styled.translate(picture, style=numbers))
+    assert not torch.allclose(made, styled.translate(picture, seed=0), atol=1e-3)
+    wide = noise(40, 200)
+    by_numbers = translate_tiled(styled, wide, style=numbers, tile=64, overlap=16)
+    torch.testing.assert_close(translate_tiled(styled, wide, style=other, tile=64, overlap=16), by_numbers)
+
+
+def test_the_way_back_has_the_style_of_the_picture(styled: Model):
+    picture = noise(40, 40)
+    there, back = cycle(styled, picture, "BA", style=[1.0, -1.0, 2.0])
+    torch.testing.assert_close(there, styled.translate(picture, "BA", style=[1.0, -1.0, 2.0]))
+    own = styled.style_of(picture, "AB")
+    torch.testing.assert_close(back, styled.translate(there, "AB", style=own))
+    torch.testing.assert_close(identity_output(styled, picture, "AB"), styled.translate(picture, "AB", style=own))
+    assert identity_output(styled, noise(1, 1), "AB").shape == (1, 3, 1, 1)
+
+
+@pytest.mark.parametrize("style", [[0.0], [0.0, 0.0, 1e9], "abc", {"a": 1}, 3, torch.zeros(2, 3, 32, 32)])
+def test_what_is_no_style_is_refused(styled: Model, exact: Model, style: object):
+    with pytest.raises(UsageError, match="style"):
+        styled.style_of(style)
+    with pytest.raises(UsageError, match="no styles"):
+        exact.style_of(style)
+
+
 # --- there and back
 
 

@@ -29,7 +29,7 @@ from playground.ui.build import build_app
 
 PAGE = {"accept": "text/html"}
 TOLD = {"x-playground": "1"}
-BOTH, LINES = "flat-ink", "edges-to-faces"
+BOTH, LINES, STYLED = "flat-ink", "edges-to-faces", "many-styles"
 SIZE = 32
 
 
@@ -46,10 +46,11 @@ def untrained(preset: str, *sides: Side) -> Model:
 
 @pytest.fixture(scope="module")
 def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A translator that goes both ways, and one from line drawings."""
+    """Translators: both ways, from line drawings, and with styles."""
     folder = tmp_path_factory.mktemp("pretrained")
     untrained("cyclegan", Side("flat", 3, SIZE), Side("ink", 3, SIZE)).save(folder / BOTH)
     untrained("pix2pix", Side("line drawing", 1, SIZE), Side("face", 3, SIZE)).save(folder / LINES)
+    untrained("munit", Side("flat", 3, SIZE), Side("ink", 3, SIZE)).save(folder / STYLED)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("playground.model.PRETRAINED", folder)
         yield folder
@@ -138,7 +139,7 @@ def colours(height: int, width: int) -> np.ndarray:
 
 def test_translators_are_listed_and_told_of(client):
     rows = {row["key"]: row for row in client.get("/translate/models").json()["models"]}
-    assert set(rows) == {BOTH, LINES}
+    assert set(rows) == {BOTH, LINES, STYLED}
     told = post(client, "open", model=BOTH)
     assert told["directions"] == ["AB", "BA"] and [s["name"] for s in told["sides"]] == ["flat", "ink"]
     assert told["scale"] == 1 and not told["varied"] and told["lines"] == []
@@ -365,6 +366,43 @@ def test_a_batch_is_its_owners_and_the_oldest_go(app, client):
     assert other.get(f"/translate/jobs/{later[0]}").status_code == 200, "only the replaced one went"
 
 
+# --- styles
+
+
+def style_of(client: TestClient, data: bytes, status: int = 200, model: str = STYLED, direction: str = "AB") -> Any:
+    query = {"model": model, "direction": direction}
+    answer = client.post("/translate/style", params=query, headers=TOLD, content=data)
+    assert answer.status_code == status, answer.text[:300]
+    return answer.json()
+
+
+def test_a_style_is_taken_from_a_picture(client):
+    model = load_model(STYLED)
+    pixels = colours(50, 40)
+    found = style_of(client, encoded(pixels))["style"]
+    assert found == pytest.approx(model.style_of(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1), abs=1e-4)
+    assert style_of(client, encoded(pixels), direction="BA")["style"] != found
+    plain, styled = begin(client, STYLED), begin(client, STYLED, style=found)
+    for job in (plain, styled):
+        add(client, job, encoded(colours(32, 32)))
+        assert over(client, job)[0]["state"] == "done"
+    x = torch.from_numpy(colours(32, 32)).permute(2, 0, 1)[None] / 127.5 - 1
+    expected = to_uint8(model.translate(x, style=found))[0].astype(int)
+    assert abs(picture(client, styled, 0, "output") - expected).max() <= 1
+    assert abs(picture(client, plain, 0, "output") - expected).mean() > 1
+    opened = post(client, "open", model=STYLED)
+    assert opened["styled"] and not post(client, "open", model=BOTH)["styled"]
+
+
+def test_what_is_no_style_gets_a_sentence(client):
+    sentence(style_of(client, b"no picture", 400)["error"])
+    assert "no styles" in sentence(style_of(client, encoded(colours(8, 8)), 400, BOTH)["error"])
+    sentence(style_of(client, encoded(colours(8, 8)), 400, direction="AC")["error"])
+    for style in ([], [1.0], "red", {"a": 1}, [None] * 8):
+        assert "style" in sentence(post(client, "jobs", 400, model=STYLED, style=style)["error"])
+    assert "no styles" in sentence(post(client, "jobs", 400, model=BOTH, style=[0.0] * 8)["error"])
+
+
 # --- the same for programs
 
 
@@ -380,9 +418,14 @@ def test_the_endpoint_translate(app, client, tmp_path, monkeypatch):
     assert abs(made - to_uint8(translate_tiled(load_model(BOTH), x, "BA"))[0]).max() <= 1 and told["notes"] == []
     told = translate(LINES, file, size="crop", edges=True, seed=None)
     assert Image.open(told["picture"]["path"]).size == (SIZE, SIZE) and told["notes"] == ["Its edges were taken first."]
+    told = translate(STYLED, file, style=file)
+    expected = load_model(STYLED).translate(x, style=x)
+    assert abs(np.asarray(Image.open(told["picture"]["path"])).astype(int) - to_uint8(expected)[0]).max() <= 1
     for wrong in (
         {"model": "x"},
         {"picture": {}},
+        {"style": {}},
+        {"style": file},
         {"picture": {"path": "/etc/passwd"}},
         {"direction": "AA"},
         {"size": 3},

@@ -334,14 +334,19 @@ def _translating(house: House) -> dict[str, tuple[Callable[..., Any], str]]:
         size: str = "full",
         seed: int | None = 0,
         edges: bool = False,
+        style: dict | None = None,
         request: gr.Request = None,
     ) -> dict:
         found, path = _opened(house, model, house.owner(request)), uploaded_path(picture)
         if path is None:
             raise UsageError("Send the picture itself, as an uploaded file.")
+        example = uploaded_path(style)
+        if style is not None and example is None:
+            raise UsageError("Send the picture whose style is wanted itself, as an uploaded file.")
 
         def work() -> Any:
-            return translated(house.translations.model(found), path.read_bytes(), direction, size, edges, seed)
+            own, wanted = house.translations.model(found), example.read_bytes() if example else None
+            return translated(own, path.read_bytes(), direction, size, edges, seed, wanted)
 
         made, notes = house.translations.lane.call(work)
         return {"picture": files(made)[0], "notes": notes}

@@ -75,13 +75,17 @@ class Batch:
         opened: the model.
         direction: one of its directions.
         size: "crop" or "pad" to the model's own size, or "full".
-        seed: of dropout.
+        seed: of dropout, or of the style where none is given.
         edges: whether photos become line drawings first, where the model starts from such.
+        style: numbers, of a model with styles.
     """
 
-    def __init__(self, owner: str, opened: Opened, direction: str, size: str, seed: int, edges: bool) -> None:
+    def __init__(
+        self, owner: str, opened: Opened, direction: str, size: str, seed: int, edges: bool,
+        style: list[float] | None = None,
+    ) -> None:  # fmt: skip
         self.owner, self.opened, self.direction, self.size, self.seed = owner, opened, direction, size, seed
-        self.edges = edges
+        self.edges, self.style = edges, style
         self.id = secrets.token_urlsafe(12)
         self.items: list[Item] = []
         self.cancelled = threading.Event()
@@ -153,7 +157,7 @@ class Translations:
             Busy: too many batches of others run.
         """
         check_owner(owner)
-        _check_options(opened.model, options["direction"], options["size"])
+        _check_options(opened.model, options["direction"], options["size"], options.get("style"))
         with self._lock:
             own = [one for one in self._batches.values() if one.owner == owner]
             for old in own[: max(0, len(own) + 1 - OWN_BATCHES)]:
@@ -279,17 +283,17 @@ class Translations:
         def progress(done: int, total: int) -> None:
             item.share = done / total
 
-        options = {"seed": batch.seed, "progress": progress, "cancelled": cancelled}
+        options = {"seed": batch.seed, "style": batch.style, "progress": progress, "cancelled": cancelled}
         made = translate_tiled(model, picture, batch.direction, **options)
         self._save(batch, item, "output", made)
         item.share = 1.0
 
     def _check(self, batch: Batch, item: Item, cancelled: Callable[[], bool]) -> None:
-        from playground.translate import difference, error_map, identity_output, reverse, translate_tiled
+        from playground.translate import difference, error_map, identity_output, own_style, reverse, translate_tiled
 
         model = self.model(batch.opened)
         picture, _ = self._input(model, batch, item)
-        options = {"seed": batch.seed, "cancelled": cancelled}
+        options = {"seed": batch.seed, "cancelled": cancelled, **own_style(model, picture, batch.direction)}
         back = translate_tiled(model, self._read(batch, item, "output"), reverse(batch.direction), **options)
         self._save(batch, item, "cycle", back)
         item.error = float(difference(picture, back).mean())
@@ -328,29 +332,48 @@ class Translations:
             return from_pixels(torch.from_numpy(np.array(image))[None])
 
 
-def _check_options(model: Model, direction: object, size: object) -> None:
+def _check_options(model: Model, direction: object, size: object, style: object = None) -> None:
     if model.kind != "translator":
         raise UsageError("This model doesn't translate pictures: choose a translator.")
     if direction not in model.directions:
         raise UsageError(f"This model translates only {' and '.join(model.directions)}.")
     if size not in SIZES:
         raise UsageError(f"The size is one of {', '.join(SIZES)}.")
+    if style is not None:
+        model.style_of(style, direction)
 
 
 def translated(
-    model: Model, data: bytes, direction: str, size: str, edges: bool, seed: int | None
+    model: Model, data: bytes, direction: str, size: str, edges: bool, seed: int | None, example: bytes | None = None
 ) -> tuple[Tensor, list[str]]:
     """One picture file from beginning to end: ([1, C, H, W] in [-1, 1], sentences on what was done to it).
 
+    `example` is the file of a picture whose style is taken, for models with styles.
+
     Raises:
-        UsageError: not a translator, or a direction, size or seed out of range.
+        UsageError: not a translator, or a direction, size or seed out of range, or a style for a model without.
         DataError: not a picture, a damaged one, or one that is huge.
     """
     from playground.translate import translate_tiled
 
     _check_options(model, direction, size)
+    style = None if example is None else style_of_file(model, example, direction)
     picture, notes = prepared(model, data, direction, size, edges)
-    return translate_tiled(model, picture, direction, seed=seed), notes
+    return translate_tiled(model, picture, direction, seed=seed, style=style), notes
+
+
+def style_of_file(model: Model, data: bytes, direction: str) -> list[float]:
+    """The style of a picture file of the side that a direction ends in.
+
+    Raises:
+        UsageError: a model without styles, or no such direction.
+        DataError: not a picture, a damaged one, or one that is huge.
+    """
+    from playground.data.images import open_picture
+
+    side = model.side(direction, output=True)
+    pixels, _ = open_picture(data, 3 if side.labels else side.channels, MAX_SIDE)
+    return model.style_of(_floating(pixels), direction)
 
 
 def prepared(model: Model, data: bytes, direction: str, size: str, edges: bool = False) -> tuple[Tensor, list[str]]:
@@ -412,6 +435,7 @@ def facts(opened: Opened, key: object) -> dict[str, Any]:
     return {
         "key": opened.key, "asked": key, "title": opened.source.title, "kind": opened.source.kind, "live": opened.live,
         "step": opened.step, "directions": model.directions, "scale": model.scale, "varied": model.has_dropout,
+        "styled": model.style_dim > 0,
         "sides": [{"name": s.name, "channels": s.channels, "size": s.size, "labels": len(s.labels)} for s in sides],
         "lines": [d for d in model.directions if starts_from_lines(model.side(d))],
         "examples": EXAMPLES, "max_files": MAX_ITEMS, "max_side": MAX_SIDE,

@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse
 from playground.errors import UsageError
 from playground.ui.answers import Refused, integer, made, read_upload
 from playground.ui.explore_routes import MAX_PICTURE, guarding, model_key, picture
-from playground.ui.translate_jobs import EXAMPLES, KINDS, Batch, Item, facts, jpeg_of, results_zip
+from playground.ui.translate_jobs import EXAMPLES, KINDS, Batch, Item, facts, jpeg_of, results_zip, style_of_file
 
 if TYPE_CHECKING:
     from playground.ui.context import House
@@ -77,9 +77,16 @@ def add_translate_routes(app: FastAPI, house: House, route: Callable[..., Any]) 
             await asyncio.to_thread(translations.discard, old)
         batch = translations.begin(
             owner, opened, direction=body.get("direction", "AB"), size=body.get("size", "full"), seed=seed,
-            edges=body.get("edges") is True,
+            edges=body.get("edges") is True, style=body.get("style"),
         )  # fmt: skip
         return {"id": batch.id}
+
+    @guarded("POST", "/translate/style", limit=None)
+    async def style(owner: str, request: Request, body: dict[str, Any]) -> dict[str, Any]:
+        opened = await studio.opened(request.query_params.get("model", ""), owner)
+        data, _ = await read_upload(request, MAX_PICTURE, "a picture")
+        direction = request.query_params.get("direction", "AB")
+        return {"style": await studio.strokes.run(style_of_file, opened.model, data, direction)}
 
     @guarded("POST", "/translate/jobs/{number}/add", limit=None)
     async def add(owner: str, request: Request, body: dict[str, Any]) -> dict[str, Any]:

@@ -39,10 +39,11 @@ def untrained(preset: str, width: int, *sides: Side) -> Model:
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory, serving: Callable[[Path], object]) -> str:
-    """An app with a translator that goes both ways, and one from line drawings."""
+    """An app with translators: both ways, from line drawings, and with styles."""
     folder = tmp_path_factory.mktemp("translators")
     untrained("cyclegan", 8, Side("flat", 3, SIZE), Side("ink", 3, SIZE)).save(folder / "flat-ink")
     untrained("pix2pix", 4, Side("line drawing", 1, SIZE), Side("face", 3, SIZE)).save(folder / "edges-to-faces")
+    untrained("munit", 4, Side("flat", 3, SIZE), Side("ink", 3, SIZE)).save(folder / "many-styles")
     return serving(folder).url
 
 
@@ -177,6 +178,40 @@ def test_pictures_are_pasted_dropped_or_taken(url, visitor) -> None:
     assert page.locator(".pg-tr-after").get_attribute("src") != address
     page.get_by_role("button", name="Camera").click()  # none here
     expect(page.locator(".pg-toast.error")).to_contain_text("camera", ignore_case=True)
+
+
+_PIXELS = """async image => {
+  await image.decode();
+  const canvas = document.createElement("canvas"), size = [image.naturalWidth, image.naturalHeight];
+  [canvas.width, canvas.height] = size;
+  canvas.getContext("2d").drawImage(image, 0, 0);
+  return [...canvas.getContext("2d").getImageData(0, 0, ...size).data];
+}"""
+
+
+def test_a_style_is_drawn_by_chance_or_taken_from_a_picture(url, visitor, tmp_path) -> None:
+    page = visitor()
+    open_translate(page, url)
+    expect(page.get_by_role("button", name="Style of a picture")).to_be_hidden()
+    open_translate(page, url, "many-styles")
+    after, chip = page.locator(".pg-tr-after"), page.locator(".pg-tr-style")
+    seen = [after.evaluate(_PIXELS)]
+    page.get_by_role("button", name="Another style").click()
+    settled(page)
+    seen.append(after.evaluate(_PIXELS))
+    page.get_by_label("Picture whose style is taken").set_input_files(picture(tmp_path / "fire.png", 40, 40))
+    expect(chip).to_contain_text("fire.png")
+    settled(page)
+    seen.append(after.evaluate(_PIXELS))
+    assert len({tuple(pixels) for pixels in seen}) == 3, "each style shows"
+    page.get_by_role("button", name="Let go of this style").click()
+    expect(chip).to_be_hidden()
+    settled(page)
+    assert after.evaluate(_PIXELS) == seen[1], "back to the one drawn by chance"
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    page.get_by_label("Picture whose style is taken").set_input_files(tmp_path / "bad.png")
+    expect(page.locator(".pg-toast")).to_be_visible()
+    expect(chip).to_be_hidden()
 
 
 def test_many_pictures_are_cancelled(url, visitor, tmp_path) -> None:

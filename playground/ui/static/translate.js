@@ -11,6 +11,7 @@
   const FAVOURITE = "edges-to-faces";
   const BEGIN = 4; // examples that are there at first
   const MAX_BYTES = 20 * 2 ** 20;
+  const TOO_LARGE = `This file is too large: a picture has at most ${MAX_BYTES / 2 ** 20} MB.`;
   const VIEWS = { output: "Result", cycle: "There and back", error: "Where it differs", identity: "Left alone?" };
   const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -42,8 +43,12 @@
       this.edges = el("input", { type: "checkbox" });
       this.edges.addEventListener("change", () => { this.state.edges = this.edges.checked; this.start(); });
       this.edgesLabel = el("label.pg-tr-check", { title: "This model starts from line drawings; drawings are taken as they are" }, this.edges, "Photos: take their edges first");
-      this.variant = el("button.pg-button", { type: "button", title: "The same pictures with other dropout noise", onclick: () => { this.state.seed = roll(1e6); this.start(); } }, glyph("dice"), "Another variant");
-      const bar = el("div.pg-tr-bar", {}, this.picker, this.directions, this.sizes, this.edgesLabel, this.variant);
+      this.variant = el("button.pg-button", { type: "button", onclick: () => { this.state.seed = roll(1e6); this.forgetStyle(); this.start(); } }, glyph("dice"), el("span"));
+      this.styleFile = el("input", { type: "file", accept: "image/*", hidden: true, "aria-label": "Picture whose style is taken" });
+      this.styleFile.addEventListener("change", () => { const [file] = this.styleFile.files; this.styleFile.value = ""; if (file) this.takeStyle(file); });
+      this.styleChoose = el("button.pg-button", { type: "button", onclick: () => this.styleFile.click() }, glyph("upload"), "Style of a picture");
+      this.styleChip = el("span.pg-tr-style", { hidden: true }, el("img", { alt: "" }), el("span"), el("button", { type: "button", "aria-label": "Let go of this style", title: "Let go of this style", onclick: () => { this.forgetStyle(); this.start(); } }, "×"));
+      const bar = el("div.pg-tr-bar", {}, this.picker, this.directions, this.sizes, this.edgesLabel, this.variant, this.styleChoose, this.styleChip, this.styleFile);
 
       this.file = el("input", { type: "file", accept: "image/*", multiple: true, hidden: true, "aria-label": "Pictures to translate" });
       this.file.addEventListener("change", () => { const files = [...this.file.files]; this.file.value = ""; this.bring(files); });
@@ -162,12 +167,44 @@
       this.edgesLabel.hidden = !facts.lines.includes(state.direction);
       this.edges.checked = state.edges;
       this.variant.hidden = !facts.varied;
+      this.variant.lastChild.textContent = facts.styled ? "Another style" : "Another variant";
+      this.variant.title = facts.styled ? "The same pictures in a style drawn by chance" : "The same pictures with other dropout noise";
+      this.styleChoose.hidden = !facts.styled;
+      this.styleChoose.title = `Takes the style of a picture of the kind “${this.sides().to.name}”`;
+      if (this.style && (this.style.model !== facts.key || this.style.direction !== state.direction)) this.forgetStyle();
       const address = (number) => `translate/example.jpg?model=${encodeURIComponent(facts.key)}&direction=${state.direction}&number=${number}&v=${facts.step}`;
       const examples = Array.from({ length: facts.examples }, (_, number) => el("button.pg-tr-example", { type: "button", title: "Translate this one", "aria-label": `Example ${number + 1}`, onclick: () => this.useExample(number) }, el("img", { src: address(number), alt: "" })));
       this.examples.replaceChildren(...examples);
       try {
         sessionStorage.setItem(STORE, JSON.stringify(state));
       } catch { /* then a reload begins anew */ }
+    }
+
+    // --- the style of a picture, for models with styles
+
+    async takeStyle(file) {
+      const { key } = this.facts, { direction } = this.state;
+      try {
+        if (file.size > MAX_BYTES) throw new Error(TOO_LARGE);
+        const answer = await pg.fetchFile(`translate/style?model=${encodeURIComponent(key)}&direction=${direction}`, file, { type: file.type || "application/octet-stream" });
+        const { style } = await answer.json();
+        if (this.facts.key !== key || this.state.direction !== direction) return; // another model by now
+        this.forgetStyle();
+        this.style = { numbers: style, model: key, direction, picture: URL.createObjectURL(file) };
+        const [image, name] = this.styleChip.children;
+        image.src = this.style.picture;
+        name.textContent = file.name;
+        this.styleChip.hidden = false;
+        this.start();
+      } catch (error) {
+        pg.toast(error.message, "error");
+      }
+    }
+
+    forgetStyle() {
+      if (this.style) URL.revokeObjectURL(this.style.picture);
+      this.style = null;
+      this.styleChip.hidden = true;
     }
 
     // --- pictures
@@ -239,7 +276,7 @@
       await wait(60); // several changes in a row make one batch
       if (!newest()) return;
       try {
-        const { id } = await pg.api("translate/jobs", { model: this.facts.key, direction: state.direction, size: this.size, seed: state.seed, edges: state.edges, replaces: this.run.id });
+        const { id } = await pg.api("translate/jobs", { model: this.facts.key, direction: state.direction, size: this.size, seed: state.seed, style: this.style?.numbers, edges: state.edges, replaces: this.run.id });
         if (!newest()) { pg.api(`translate/jobs/${id}/cancel`, {}).catch(() => {}); return; }
         this.run.id = id;
         this.began = performance.now();
@@ -256,7 +293,7 @@
       for (const source of sources) {
         if (!newest() || this.run.stopped === id) break;
         try {
-          if (source.file && source.file.size > MAX_BYTES) throw new Error(`This file is too large: a picture has at most ${MAX_BYTES / 2 ** 20} MB.`);
+          if (source.file && source.file.size > MAX_BYTES) throw new Error(TOO_LARGE);
           const address = `translate/jobs/${id}`;
           const { number } = source.file
             ? await (await pg.fetchFile(`${address}/add?name=${encodeURIComponent(source.file.name)}`, source.file, { type: source.file.type || "application/octet-stream" })).json()
