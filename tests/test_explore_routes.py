@@ -246,6 +246,16 @@ def test_frames_do_not_wait_for_sheets_and_computations(app, client):
     gate.set()
 
 
+def test_files_and_computations_do_not_wait_for_each_other(app, client):
+    studio, gate = app.state.house.studio, threading.Event()
+    try:
+        studio.heavy.submit(gate.wait, 30)
+        answer = client.post("/explore/export", headers=TOLD, json={"kind": "png", "recipe": recipe()})
+        assert answer.status_code == 200 and answer.content[:4] == b"\x89PNG"
+    finally:
+        gate.set()
+
+
 # --- numbers and directions
 
 

@@ -298,15 +298,10 @@ def test_a_run_and_an_upload_are_their_owners(client, app, shipped, tmp_path):
     assert key in {row["key"] for row in house.studio.models(owner, "translator")}
 
 
-def test_a_spare_copy_translates_the_same(app):
+def test_a_translator_has_no_space_of_latents(app):
     opened = app.state.house.studio.open(LINES, "")
-    x = from_pixels(torch.from_numpy(lines()[None]))
-    assert opened.spare is opened.spare is not opened.model
-    assert torch.equal(opened.spare.translate(x, seed=3), opened.model.translate(x, seed=3))
     with pytest.raises(UsageError, match="Sketch or Translate"):
         assert opened.back
-    with pytest.raises(UsageError, match="choose a translator"):
-        assert app.state.house.studio.open(GENERATOR, "").spare
 
 
 def test_a_damaged_zip_is_described_by_nothing(tmp_path):

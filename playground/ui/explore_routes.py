@@ -247,7 +247,7 @@ def add_explore_routes(app: FastAPI, house: House, route: Callable[..., Any]) ->
             name, write = drawing().exported(opened, body)
             return made(write, name)
 
-        return await studio.heavy.run(make)
+        return await studio.exports.run(make)
 
     # --- a picture of one's own
 

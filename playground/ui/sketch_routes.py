@@ -92,7 +92,7 @@ def add_sketch_routes(app: FastAPI, house: House, route: Callable[..., Any]) -> 
             name, write = sketching().timelapse(opened, data)
             return made(write, name)
 
-        return await studio.heavy.run(make)
+        return await studio.exports.run(make)
 
     @guarded("GET", "/sketch/thumb.png")
     async def thumb(owner: str, request: Request) -> Response:

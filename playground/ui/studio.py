@@ -1,9 +1,9 @@
 """The studio behind the tabs that draw: which models a person may open, the threads that draw, and long jobs.
 
 Pictures that follow a slider are drawn in one thread of their own, kept warm, and never wait for anything else: sheets
-of thumbnails have a second thread, computations of seconds a third, inversions a fourth; the last three share a second
-copy of each network. Pictures that follow a pen have a thread of their own as well. Importing this module loads no
-torch.
+of thumbnails have a second thread, computations of seconds a third, files to keep a fourth, inversions a fifth; the
+last four share a second copy of each network. Pictures that follow a pen have a thread of their own as well. Importing
+this module loads no torch.
 """
 
 from __future__ import annotations
@@ -185,8 +185,7 @@ class Opened:
     """An open model and what was computed of it.
 
     A generator has its latent space once for frames (`front`) and once for all else (`back`). A translator has none:
-    `model` itself is for the thread of strokes, and `spare`, a copy, for that of computations. `stopped` is asked by
-    long computations; True ends them.
+    `model` itself is for the thread of strokes. `stopped` is asked by long computations; True ends them.
     """
 
     def __init__(self, source: Source, model: Model, stopped: Callable[[], bool] = lambda: False) -> None:
@@ -218,18 +217,6 @@ class Opened:
 
         with self.front.lock:
             return LatentSpace(copy.deepcopy(self.model))
-
-    @cached_property
-    def _spare(self) -> Model:
-        return copy.deepcopy(self.model)
-
-    @property
-    def spare(self) -> Model:
-        """A translator on a copy of its networks, for what takes long; raises UsageError for a generator."""
-        if self._front is not None:
-            raise UsageError("This model draws pictures from noise and translates none: choose a translator.")
-        with self._lock:
-            return self._spare
 
     @property
     def back(self) -> LatentSpace:
@@ -472,6 +459,7 @@ class Studio:
         self.strokes = Lane("strokes")
         self.sheets = Lane("sheets")
         self.heavy = Lane("studio", niceness=5)
+        self.exports = Lane("exports", niceness=10)
         self.inversions = Lane("inversions", niceness=10)
         self.newest = Newest()
         self.closing: list[Callable[[], None]] = []  # called when it closes
@@ -774,7 +762,7 @@ class Studio:
         with self._lock:
             for job in self._jobs.values():
                 job.cancel()
-        for lane in (self.frames, self.strokes, self.sheets, self.heavy, self.inversions):
+        for lane in (self.frames, self.strokes, self.sheets, self.heavy, self.exports, self.inversions):
             lane.close()
         for close in self.closing:
             close()
