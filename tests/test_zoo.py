@@ -21,6 +21,7 @@ from playground.data.base import label_numbers
 from playground.data.portrait import FACTORS
 from playground.errors import UsageError
 from playground.knobs import KNOBS
+from playground.latent.encoder import FILE, load_encoder
 from playground.methods import find_method, method_settings
 from playground.model import list_shipped, load_model
 from training.zoo import stores
@@ -301,6 +302,8 @@ def test_all_asks_for_every_folder_before_it_trains(tmp_path: Path, capsys):
         (["digits-judge", "--mnist", "/nowhere"], "check --mnist"),
         (["all", "--install", "x"], "name its model"),
         (["digits-judge", "--threads", "-1"], "0 or more"),
+        (["digits-cgan", "--encoder"], "names an encoder"),
+        (["faces-style", "--encoder", "--install", "x"], "names an encoder"),
         (["digits-judge", "--metrics", "/nowhere.json"], "can't be read as JSON"),
         (["faces-attributes", "--install", "/nowhere"], "There is no model"),
     ],
@@ -386,11 +389,47 @@ def test_a_damaged_manifest_is_not_written_over(generator_run, tmp_path: Path):
         install(recipe, run, tmp_path / "shelf")
 
 
+# --- the encoder of a style-based generator
+
+
+def test_an_encoder_is_taught_measured_and_goes_with_its_model(tmp_path: Path, monkeypatch, capsys):
+    recipe = replace(
+        RECIPES["faces-style"],
+        knobs=MappingProxyType({**TINY, "width": 4, "latent_dim": 8, "max_images": 40}),
+        encoder=MappingProxyType({"steps": 4, "batch": 2, "width": 2}),
+    )
+    monkeypatch.setattr("training.zoo.__main__.find_recipe", lambda name: recipe)
+    monkeypatch.setattr("training.zoo.encode.COUNT", 1)
+    shelf = tmp_path / "shelf"
+    folders = ["--out", str(tmp_path / "runs"), "--shelf", str(shelf), "--device", "cpu"]
+    assert main(["faces-style", "--encoder", *folders]) == 2 and "not installed" in capsys.readouterr().err
+    assert main(["faces-style", *folders]) == 0
+    said, row = capsys.readouterr().out, manifest(shelf)["models"]["faces-style"]
+    assert row["encoder"]["recipe"] == dict(recipe.encoder) and row["metrics"] == {}
+    for name, value in row["encoder"]["metrics"].items():
+        assert f"{name}: {value}" in said
+    assert sum(name.endswith("without it") for name in row["encoder"]["metrics"]) == 2
+    folder = shelf / "faces-style"
+    encoder = load_encoder(load_model(folder))
+    assert encoder.shape["width"] == 2 and row["encoder"]["bytes"] == (folder / FILE).stat().st_size
+    assert main(["faces-style", "--encoder", *folders]) == 0, "again, for the same model"
+    assert manifest(shelf)["models"]["faces-style"]["encoder"]["sha256"] == row["encoder"]["sha256"]
+
+    install(recipe, tmp_path / "runs" / "faces-style", shelf)  # a model put in its place has none yet
+    assert "encoder" not in manifest(shelf)["models"]["faces-style"] and not (folder / FILE).exists()
+    monkeypatch.setattr("training.zoo.encode.MAX_BYTES", 1000)
+    assert main(["faces-style", "--encoder", *folders]) == 2 and "may" in capsys.readouterr().err
+    assert not (folder / FILE).exists() and load_encoder(load_model(folder)) is None
+
+
 @pytest.mark.parametrize("name", sorted(manifest(Path(pg.__file__).parents[1] / "pretrained")["models"]))
 def test_what_is_shipped_is_what_the_manifest_says(name: str):
     shelf = Path(pg.__file__).parents[1] / "pretrained"
     row, model = manifest(shelf)["models"][name], load_model(name)
     weights = (shelf / name / "model.safetensors").read_bytes()
     assert (len(weights), hashlib.sha256(weights).hexdigest()) == (row["bytes"], row["sha256"])
+    assert ("encoder" in row) == (load_encoder(model) is not None) == (shelf / name / FILE).exists()
+    if "encoder" in row:
+        assert row["encoder"]["sha256"] == hashlib.sha256((shelf / name / FILE).read_bytes()).hexdigest()
     assert model.kind == row["kind"] and model.preset == row["preset"] and model.info.name == row["data"]["name"]
     assert (shelf / name / "README.md").read_text(encoding="utf-8") == model.card()

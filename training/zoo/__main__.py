@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--out", default="runs/zoo", help="where runs are kept, one folder a model (default: runs/zoo)")
     result.add_argument("--resume", action="store_true", help="go on with runs that were stopped")
     result.add_argument("--install", metavar="RUN", help="install this run of the same recipe instead of training")
+    result.add_argument("--encoder", action="store_true", help="only teach the encoder of a model that is installed")
     result.add_argument("--metrics", metavar="FILE", help="a JSON file of measured numbers for the card and manifest")
     result.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     result.add_argument("--threads", type=int, default=0, help="CPU threads (default: torch's own choice)")
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         recipes = list(RECIPES.values()) if flags.name == "all" else [find_recipe(flags.name)]
         if flags.install and len(recipes) > 1:
             raise UsageError("--install puts one run on the shelf: name its model.")
+        if flags.encoder and (flags.install or any(not recipe.encoder for recipe in recipes)):
+            raise UsageError("--encoder is for an installed model whose recipe names an encoder.")
         if flags.threads < 0:
             raise UsageError(f"--threads must be 0 or more, not {flags.threads}.")
         metrics = _given(flags.metrics)
@@ -110,6 +113,9 @@ def _make(recipe: Recipe, place: str, metrics: Mapping[str, Any], flags: argpars
         torch.set_num_threads(flags.threads)
     run = Path(flags.install) if flags.install else Path(flags.out) / recipe.name
     store = None
+    if flags.encoder:
+        _encode(recipe, _store(recipe, place, flags), flags)
+        return True
     if not flags.install:
         store = _store(recipe, place, flags)
         if not _done(run, recipe) and _train(recipe, place, store, run, flags, asked) != "finished":
@@ -120,7 +126,20 @@ def _make(recipe: Recipe, place: str, metrics: Mapping[str, Any], flags: argpars
     print(f"{recipe.name} is installed in {Path(flags.shelf) / recipe.name}")
     for name, value in model.facts["metrics"].items():
         print(f"  {name}: {value}")
+    if recipe.encoder:
+        if place:
+            _encode(recipe, store or _store(recipe, place, flags), flags)
+        else:
+            print(f"its encoder is left out: name its pictures with --{recipe.source.flag}, and --encoder")
     return True
+
+
+def _encode(recipe: Recipe, store: Any, flags: argparse.Namespace) -> None:
+    from training.zoo.encode import encode
+
+    print(f"{recipe.name} has an encoder")
+    for name, value in encode(recipe, store, Path(flags.shelf)).items():
+        print(f"  {name}: {value}")
 
 
 def _store(recipe: Recipe, place: str, flags: argparse.Namespace) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from playground.errors import DataError, UsageError
 from playground.knobs import KNOBS, Settings, find
+from playground.latent.encoder import FILE as ENCODER
 from playground.model import Model, load_model
 from playground.runs import atomic_write, read_config
 from training.zoo.recipes import MAX_BYTES, Recipe
@@ -74,6 +75,7 @@ def install(
     if recipe.first_seed:
         model.facts["first_seed"] = recipe.first_seed
     folder = model.save(shelf / recipe.name, half=recipe.kind == "translator")
+    (folder / ENCODER).unlink(missing_ok=True)  # it was another model's
     weights = (folder / "model.safetensors").read_bytes()
     if len(weights) > MAX_BYTES:
         (folder / "model.safetensors").unlink()
@@ -133,4 +135,9 @@ def _register(shelf: Path, recipe: Recipe, model: Model, weights: bytes, changed
         "sha256": hashlib.sha256(weights).hexdigest(),
     }
     found["models"] = dict(sorted(found["models"].items()))
+    write_manifest(shelf, found)
+
+
+def write_manifest(shelf: Path, found: Mapping[str, Any]) -> None:
+    """Write the manifest of `shelf` anew."""
     atomic_write(shelf / MANIFEST, (json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode())

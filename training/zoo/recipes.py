@@ -72,6 +72,7 @@ class Recipe:
     serves: tuple[str, ...] = ()
     taken_at: int = 0  # the step of the schedule at which the weights are taken; 0: its last
     first_seed: int = 0  # of the picture that it is first seen with
+    encoder: Mapping[str, Any] = field(default_factory=dict)  # options of `train_encoder`; none: it gets no encoder
 
     @property
     def last_step(self) -> int:
@@ -92,10 +93,11 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {}
 
 
-def _add(name: str, title: str, preset: str, source: Source, about: str, *, serves: tuple[str, ...] = (), taken_at: int = 0, first_seed: int = 0, **knobs: Any) -> None:  # fmt: skip  # noqa: E501
+def _add(name: str, title: str, preset: str, source: Source, about: str, *, serves: tuple[str, ...] = (), taken_at: int = 0, first_seed: int = 0, encoder: Mapping[str, Any] = MappingProxyType({}), **knobs: Any) -> None:  # fmt: skip  # noqa: E501
     if name in RECIPES:
         raise ValueError(f"recipe '{name}' is registered twice")
-    RECIPES[name] = Recipe(name, title, preset, source, about, MappingProxyType(knobs), serves, taken_at, first_seed)
+    knobs = MappingProxyType(knobs)
+    RECIPES[name] = Recipe(name, title, preset, source, about, knobs, serves, taken_at, first_seed, encoder)
     _ = RECIPES[name].settings  # a wrong setting is an error at once
 
 
@@ -106,7 +108,7 @@ _add(
     FACES,
     "A style-based generator of cartoon portraits, 64 × 64. Its styles can be explored, mixed and steered.",
     size=64, steps=23_000, batch_size=32, precision="bfloat16", rate_decay="linear", decay_from=0.75, seed=1,
-    first_seed=29,
+    first_seed=29, encoder={"steps": 4_000, "batch": 16, "lr": 1e-3, "seed": 0, "width": 24},
 )  # fmt: skip
 _add(
     "digits-cgan",

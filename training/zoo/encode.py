@@ -1,0 +1,80 @@
+"""The encoder that goes with a shipped style-based generator: taught, measured, and put beside the model."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from playground.data.base import ImageStore
+from playground.errors import DataError, UsageError
+from playground.latent.encoder import FILE, save_encoder, train_encoder
+from playground.latent.invert import measure_inversion
+from playground.latent.space import LatentSpace
+from playground.metrics.features import default_extractor
+from playground.model import load_model
+from training.zoo.install import manifest, write_manifest
+from training.zoo.recipes import MAX_BYTES, Recipe
+
+#: unseen pictures that are looked for
+COUNT = 24
+_SEED = 5
+
+
+def encode(recipe: Recipe, store: ImageStore, shelf: Path) -> dict[str, float]:
+    """Teach an encoder for the installed model of `recipe` and install it there, with its row in the manifest.
+
+    Args:
+        store: pictures like those that the model learned from.
+        shelf: the folder of shipped models.
+
+    Returns:
+        What was measured on pictures that neither has seen.
+
+    Raises:
+        UsageError: the recipe has no encoder, or its model is not installed.
+        DataError: the encoder is too large.
+    """
+    if not recipe.encoder:
+        raise UsageError(f"'{recipe.name}' has no encoder: its recipe names none.")
+    folder = shelf / recipe.name
+    if recipe.name not in manifest(shelf)["models"] or not (folder / "model.safetensors").is_file():
+        raise UsageError(f"'{recipe.name}' is not installed: make it first.")
+    space, extractor = LatentSpace(load_model(folder)), default_extractor()
+
+    def told(done: int, steps: int, losses: dict[str, float]) -> None:
+        means = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        print(f"encoder: {done:,} of {steps:,} steps; {means}", flush=True)
+
+    encoder = train_encoder(space, store=store, extractor=extractor, on_step=told, **recipe.encoder)
+    found = measure_inversion(space, encoder, extractor, count=COUNT, seed=_SEED)
+    plain = measure_inversion(space, None, extractor, count=COUNT, seed=_SEED)
+    measure = found["measure"]
+    metrics = {"pictures": COUNT, "steps of the search": found["steps"]}
+    for when, row in (("", found), (", without it", plain)):
+        metrics |= {
+            f"{measure} distance at the start{when}": row["start_distance"],
+            f"{measure} distance found{when}": row["distance"],
+            f"PSNR at the start{when}, dB": row["start_psnr"],
+            f"PSNR found{when}, dB": row["psnr"],
+        }
+    return put(recipe, encoder, shelf, {name: round(float(value), 4) for name, value in metrics.items()})
+
+
+def put(recipe: Recipe, encoder: Any, shelf: Path, metrics: dict[str, float]) -> dict[str, float]:
+    """Write an encoder beside the installed model, and its row in the manifest; returns the metrics."""
+    path = save_encoder(shelf / recipe.name, encoder)
+    weights = path.read_bytes()
+    if len(weights) > MAX_BYTES:
+        path.unlink()
+        raise DataError(f"The encoder takes {len(weights) / 1e6:.0f} MB, more than a shipped model may.")
+    found = manifest(shelf)
+    found["models"][recipe.name]["encoder"] = {
+        "file": FILE,
+        "recipe": dict(recipe.encoder),
+        "metrics": metrics,
+        "bytes": len(weights),
+        "sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    write_manifest(shelf, found)
+    return metrics
