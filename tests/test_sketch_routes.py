@@ -36,6 +36,7 @@ from playground.ui.owners import COOKIE, owner_of_browser
 
 PAGE, TOLD = {"accept": "text/html"}, {"x-playground": "1"}
 LINES, MAPS, STYLES, OWN, GENERATOR = "tiny-edges", "tiny-labels", "tiny-styles", "tiny-own", "tiny-generator"
+LARGER = "tiny-upscaler"
 SIZE = 32
 KNOBS = {"width": 4, "size": SIZE, "batch_size": 2, "precision": "float32", "steps": 4}
 
@@ -57,6 +58,7 @@ def shipped(store: ImageStore, tmp_path_factory: pytest.TempPathFactory) -> Iter
     folder = tmp_path_factory.mktemp("pretrained")
     for name, preset, data in (
         (LINES, "pix2pix", "faces-edges"), (MAPS, "spade", "faces-labels"), (STYLES, "cyclegan", "faces-styles"),
+        (LARGER, "srgan", "faces"),
     ):  # fmt: skip
         trained(preset, open_data(data, size=SIZE, max_images=4)).save(folder / name)
     config = json.loads((folder / LINES / "config.json").read_text())
@@ -307,6 +309,13 @@ def test_a_translator_has_no_space_of_latents(app):
 def test_a_damaged_zip_is_described_by_nothing(tmp_path):
     (tmp_path / "a.zip").write_bytes(b"PK no zip")
     assert studio._described_zip(tmp_path / "a.zip", 1) == {} == studio._described_zip(tmp_path / "none.zip", 1)
+
+
+def test_what_enlarges_photos_is_not_drawn_for(client):
+    rows = {row["key"]: row for row in client.get("/translate/models").json()["models"]}
+    assert rows[LARGER]["scale"] == 4 and rows[LINES]["scale"] == 1
+    assert LARGER not in {row["key"] for row in client.get("/sketch/models").json()["models"]}
+    assert rows[LARGER]["thumb"] is None
 
 
 # --- drawings that nobody drew

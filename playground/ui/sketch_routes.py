@@ -45,7 +45,8 @@ def add_sketch_routes(app: FastAPI, house: House, route: Callable[..., Any]) -> 
 
     @guarded("GET", "/sketch/models")
     async def models(owner: str, request: Request) -> dict[str, Any]:
-        return {"models": await asyncio.to_thread(studio.models, owner, "translator")}
+        rows = await asyncio.to_thread(studio.models, owner, "translator")
+        return {"models": [row for row in rows if row["scale"] == 1]}  # super-resolution is for photos
 
     @guarded("POST", "/sketch/open")
     async def open_model(owner: str, request: Request, body: dict[str, Any]) -> dict[str, Any]:

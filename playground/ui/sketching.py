@@ -68,7 +68,7 @@ def translator(opened: Opened) -> Model:
 def ways(model: Model) -> dict[str, Way]:
     """The directions of a translator by name."""
     sides = {name: (model.side(name), model.side(name, output=True)) for name in model.directions}
-    return {name: Way(name, *both, both[0].size // model.scale) for name, both in sides.items()}
+    return {name: Way(name, *both, both[0].size) for name, both in sides.items()}
 
 
 def way_of(model: Model, name: Any) -> Way:

@@ -257,9 +257,15 @@ def _stated(config: bytes) -> dict[str, Any]:
             "step": int(facts.get("step") or 0), "name": str(facts.get("name") or ""),
             "classes": tuple(map(str, data.get("classes") or ())),
             "sides": tuple(map(dict, data.get("sides") or ())), "paired": bool(data.get("paired")),
+            "scale": _scale(knobs),
         }  # fmt: skip
     except (ValueError, KeyError, TypeError, RecursionError):
         return {}
+
+
+def _scale(knobs: Mapping[str, Any]) -> int:
+    """How many times larger a model makes pictures, by its knobs."""
+    return int(knobs["upscale"]) if knobs.get("translator") == "upscaler" else 1
 
 
 @lru_cache(maxsize=256)
@@ -524,8 +530,8 @@ class Studio:
         """The models of a kind: shipped ones, own trainings that go on, own runs and own uploads.
 
         A row has "key", "title", "kind" (where it comes from, as `Source.kind`), "size", "channels", "styled", "data",
-        "step" and "thumb"; that of a "translator" also "method", "paired" and "sides", each as the fields of `Side`;
-        () for a training that has stated nothing as yet.
+        "step" and "thumb"; that of a "translator" also "method", "paired", "scale" (how many times larger pictures
+        become) and "sides", each as the fields of `Side`; () for a training that has stated nothing as yet.
         """
         from playground.model import list_shipped
 
@@ -545,7 +551,7 @@ class Studio:
                 known = {
                     "kind": METHODS[session.preset].kind, "data": session.config["data_title"], "step": step,
                     "size": knobs["size"], "channels": None, "styled": knobs["architecture"] == "style",
-                    "method": METHODS[session.preset].title,
+                    "method": METHODS[session.preset].title, "scale": _scale(knobs),
                 }  # fmt: skip
                 if draws(known, kind):
                     row = {**known, **{k: v for k, v in facts.items() if k in ("channels", "sides", "paired")}}
@@ -786,7 +792,8 @@ def _thumb(facts: Mapping[str, Any], query: str) -> str | None:
     if facts["kind"] != "translator":
         return f"explore/thumb.png?{query}"
     data = DATASETS.get(facts["data"])
-    return f"sketch/thumb.png?{query}" if data is not None and data.kind == "drawn" else None
+    drawn = data is not None and data.kind == "drawn" and facts["scale"] == 1
+    return f"sketch/thumb.png?{query}" if drawn else None
 
 
 def _row(key: str, title: str, kind: str, facts: Mapping[str, Any], thumb: str | None) -> dict[str, Any]:
@@ -794,4 +801,5 @@ def _row(key: str, title: str, kind: str, facts: Mapping[str, Any], thumb: str |
     row = {"key": key, "title": title, "kind": kind, **known, "thumb": thumb}
     if facts.get("kind") == "translator":
         row |= {"method": facts["method"], "sides": facts.get("sides") or (), "paired": bool(facts.get("paired"))}
+        row["scale"] = facts["scale"]
     return row

@@ -156,6 +156,14 @@ def test_the_picture_follows_the_pen_and_the_keys_work(studio, visitor) -> None:
     settled(page)
     assert np.array_equal(drawing(page), mine) and np.array_equal(sent(page), mine)
 
+    # An empty canvas is nothing to come back to: there is an example again.
+    page.get_by_role("button", name="Clear").click()
+    page.reload()
+    expect(page.locator(".pg-sk-canvas")).to_be_visible(timeout=90 * SECOND)
+    settled(page)
+    assert (drawing(page) < 255).any()
+    expect(page.get_by_text("Draw something", exact=True)).to_be_hidden()
+
 
 def test_variants_what_looks_real_and_files(studio, visitor, tmp_path) -> None:
     page = visitor()

@@ -213,7 +213,7 @@
       this.showFacts();
       this.showTool();
       const kept = suits ? null : this.kept(way);
-      if (kept) this.board.load(kept);
+      if (kept && !this.board.isBlank(kept)) this.board.load(kept);
       else if (way.example && this.board.isBlank(this.board.raw())) await pg.act(() => this.showExample(roll(), true));
       this.changed();
       this.settled();
