@@ -59,7 +59,7 @@ def build_blocks(house: House) -> gr.Blocks:
     """The tabs and their events. Imports no torch."""
     with gr.Blocks(title=TITLE, delete_cache=(60, 600), fill_width=True, analytics_enabled=False) as demo:
         plain_html(_HEADER, js_on_load=train.mount_script("Pill"))
-        with gr.Tabs(elem_classes="pg-tabs", selected="home") as tabs:
+        with gr.Tabs(elem_classes="pg-tabs", selected="home", overflow_behavior="wrap") as tabs:
             with gr.Tab("Home", id="home"):
                 home.build()
             with gr.Tab("Explore", id="explore"):

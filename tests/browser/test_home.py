@@ -122,6 +122,23 @@ def test_each_way_in_opens_its_tab(gallery, visitor) -> None:
         page.get_by_role("tab", name="Home").click()
 
 
+def test_on_a_phone_all_tabs_are_in_one_row_that_follows(gallery, visitor) -> None:
+    page = visitor(390, 844)
+    open_home(page, gallery.url)
+    row = page.get_by_role("tablist").first
+    names = [tab.inner_text() for tab in row.get_by_role("tab").all()]
+    assert names[0] == "Home" and len(names) == 9
+    expect(row).to_have_class(re.compile(r"\bmore\b"))
+    page.evaluate("playground.openTab('guide')")
+    guide = row.get_by_role("tab", name="Guide")
+    expect(guide).to_have_attribute("aria-selected", "true")
+    expect(guide).to_be_in_viewport(ratio=0.9)
+    expect(row).not_to_have_class(re.compile(r"\bmore\b"))
+    row.get_by_role("tab", name="Runs").click()
+    expect(page).to_have_url(re.compile("#runs$"))
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_a_training_opens_in_explore_from_its_view_and_from_the_list(gallery, visitor) -> None:
     page = visitor()
     page.goto(gallery.url + "#train")

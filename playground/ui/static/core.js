@@ -127,8 +127,7 @@ window.playground = (() => {
   const tabs = () => [...document.querySelectorAll('.pg-tabs > .tab-wrapper button[role="tab"]')];
   const slug = (button) => button.textContent.trim().toLowerCase();
   pg.openTab = (name) => {
-    const folded = document.querySelectorAll(".pg-tabs > .tab-wrapper .overflow-dropdown button"); // where the row is full
-    const button = [...tabs(), ...folded].find((tab) => slug(tab) === name.split("?")[0]);
+    const button = tabs().find((tab) => slug(tab) === name.split("?")[0]);
     if (button && button.getAttribute("aria-selected") !== "true") button.click();
     return Boolean(button);
   };
@@ -139,10 +138,27 @@ window.playground = (() => {
       pg.openTab(link.dataset.openTab);
       window.scrollTo({ top: 0 });
     }
-    const tab = event.target.closest?.('.pg-tabs > .tab-wrapper :is(button[role="tab"], .overflow-dropdown button)');
+    const tab = event.target.closest?.('.pg-tabs > .tab-wrapper button[role="tab"]');
     if (tab && slug(tab) !== pg.place().name) history.replaceState(null, "", `#${slug(tab)}`);
   });
   window.addEventListener("hashchange", () => pg.openTab(pg.place().name));
+
+  // The row of tabs: the chosen one is in sight, and its end fades where more follows.
+  const watchRow = (row) => {
+    const shade = () => row.classList.toggle("more", row.scrollLeft + row.clientWidth < row.scrollWidth - 4);
+    const show = () => {
+      const tab = row.querySelector('[aria-selected="true"]');
+      if (tab) row.scrollTo({ left: tab.offsetLeft - row.offsetLeft - (row.clientWidth - tab.offsetWidth) / 2 });
+      shade();
+    };
+    row.addEventListener("scroll", shade, { passive: true });
+    new MutationObserver(show).observe(row, { subtree: true, attributeFilter: ["aria-selected"] });
+    new ResizeObserver(show).observe(row);
+  };
+  const rows = setInterval(() => {
+    const row = document.querySelector('.pg-tabs > .tab-wrapper [role="tablist"]');
+    if (row) { clearInterval(rows); watchRow(row); }
+  }, 100);
   const wanted = pg.place().name;
   if (wanted) {
     let tries = 0;
