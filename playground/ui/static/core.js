@@ -94,6 +94,9 @@ window.playground = (() => {
     setTimeout(remove, kind === "error" ? 12000 : 5000);
   };
 
+  // --- numbers
+  pg.clamp = (value, low, high) => Math.max(low, Math.min(high, value));
+
   // --- formats
   pg.number = (value) => Math.round(value).toLocaleString("en-US");
   pg.short = (value) => {

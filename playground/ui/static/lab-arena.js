@@ -39,7 +39,6 @@
     return icon;
   };
 
-  const finite = (value) => typeof value === "number" && Number.isFinite(value);
   const middle = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
   // --- the view
@@ -368,7 +367,7 @@
       const [first] = panels;
       if (!this.race) {
         this.histogram.set(first.histogram);
-        this.sigma.set(finite(first.metrics.sigma_ratio) ? `${first.metrics.sigma_ratio.toFixed(2)} ×` : "–");
+        this.sigma.set(Number.isFinite(first.metrics.sigma_ratio) ? `${first.metrics.sigma_ratio.toFixed(2)} ×` : "–");
       } else {
         this.rank();
       }
@@ -383,11 +382,11 @@
       const rows = this.panels.map((panel) => ({ panel, score: score(panel) })).sort((a, b) => a.score - b.score || a.panel.index - b.panel.index);
       const started = this.panels.some((panel) => panel.step > 0);
       this.table.replaceChildren(...rows.map(({ panel, score: points }, place) => {
-        const { metrics } = panel, show = (value, format) => el("td", {}, finite(value) ? format(value) : "–");
+        const { metrics } = panel, show = (value, format) => el("td", {}, Number.isFinite(value) ? format(value) : "–");
         const ahead = started && place === 0 && Number.isFinite(points);
         return el("tr", { class: ahead ? "ahead" : null },
           el("th", { scope: "row" }, dot(panel.color), panel.title, panel.state === "diverged" ? el("em.bad", {}, "diverged") : ahead && el("em", {}, "ahead")),
-          el("td", {}, pg.number(panel.step)), show(Number.isFinite(points) ? points : null, pg.short), el("td", {}, finite(metrics.modes) ? `${metrics.modes} / ${metrics.modes_total}` : "–"),
+          el("td", {}, pg.number(panel.step)), show(Number.isFinite(points) ? points : null, pg.short), el("td", {}, Number.isFinite(metrics.modes) ? `${metrics.modes} / ${metrics.modes_total}` : "–"),
           show(metrics.high_quality, percent), show(metrics.reverse_kl, pg.short), show(metrics.sigma_ratio, (value) => `${value.toFixed(2)} ×`));
       }));
     }

@@ -3,8 +3,8 @@
 
 (() => {
   const pg = window.playground;
-  const { el, labs, theory } = pg;
-  const { clamp, rounded, number, asker, painter, line, arrow, draggable, presets } = theory.tools;
+  const { clamp, el, labs, theory } = pg;
+  const { rounded, number, asker, painter, line, arrow, draggable, presets } = theory.tools;
 
   const EDGE = 10, NARROWEST = 0.15, WIDEST = 5, MOST = 4, FAR = 12; // of x, of sigma, of the bumps, of a sweep
   const SIDES = { p: { title: "P, the data", colour: "c3" }, q: { title: "Q, the generator", colour: "g" } };

@@ -3,8 +3,8 @@
 
 (() => {
   const pg = window.playground;
-  const { el, labs, theory } = pg;
-  const { calm, clamp, rounded, number, asker, painter, line, arrow, draggable, presets } = theory.tools;
+  const { clamp, el, labs, theory } = pg;
+  const { calm, rounded, number, asker, painter, line, arrow, draggable, presets } = theory.tools;
 
   const REACH = 3; // of the plane that is shown, to each side
   const COLOURS = { simultaneous: "g", alternating: "d", extragradient: "c3", optimistic: "c4", consensus: "c5", averaged: "c6", continuous: "muted" };

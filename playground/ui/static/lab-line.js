@@ -4,9 +4,7 @@
 
 (() => {
   const pg = window.playground;
-  const { el, labs } = pg;
-  const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
-  const finite = (value) => typeof value === "number" && Number.isFinite(value);
+  const { clamp, el, labs } = pg;
   const SPEEDS = [1, 2, 5, 10, 20, 50, 100, 200, 0]; // steps a second; 0: as fast as it can
   const ALONE = 600; // turns of D when it learns alone
   const COUNTS = { // means, sigmas, weights to begin with
@@ -15,8 +13,8 @@
     3: { means: [-3, 0, 3], sigmas: [0.4, 0.4, 0.4], weights: [1, 1, 1] },
   };
   const NAMES = ["step", "mean", "target_mean", "sigma", "target_sigma", "js", "w1", "d_now", "d_best", "grad_norm"];
-  const two = (value) => (finite(value) ? value.toFixed(2).replace("-", "−") : "–");
-  const three = (value) => (finite(value) ? value.toFixed(3).replace("-", "−") : "–");
+  const two = (value) => (Number.isFinite(value) ? value.toFixed(2).replace("-", "−") : "–");
+  const three = (value) => (Number.isFinite(value) ? value.toFixed(3).replace("-", "−") : "–");
 
   const FORMULAS = { // the least loss of D, by objective
     minimax: "2 log 2 − 2 JS", "non-saturating": "2 log 2 − 2 JS", hinge: "2 − 2 TV", "least-squares": "½ ∫ pq / (p + q)",
@@ -253,7 +251,7 @@
         : "The density of what the generator makes, estimated from 16,384 samples (a kernel density): with more than one latent number it isn't known exactly.";
       let text = "";
       if (frame.turns) text = `G waits. D has learned alone for ${pg.number(frame.turned)} turns${m.gap === null ? "" : `; its mean distance from D* is ${three(m.gap)}`}.`;
-      else if (finite(m.d_now) && finite(m.d_best) && finite(m.d_equal) && ["minimax", "non-saturating"].includes(this.facts.contestant.knobs.objective)) {
+      else if (Number.isFinite(m.d_now) && Number.isFinite(m.d_best) && Number.isFinite(m.d_equal) && ["minimax", "non-saturating"].includes(this.facts.contestant.knobs.objective)) {
         text = m.js < 0.02 ? `p G is nearly p data: D can hardly do better than ½ everywhere, a loss of 2 log 2 = ${three(m.d_equal)}.`
           : m.js > 0.6 ? "The two hardly overlap, so the best D knows each point for certain: its loss could fall to nearly 0."
             : `D loses ${three(m.d_now)}; the best D against this G would lose ${three(m.d_best)}. Where the curves cross, D* is ½.`;
@@ -429,7 +427,7 @@
       c.globalAlpha = 1;
       c.fillStyle = ink.muted;
       c.textAlign = "left";
-      c.fillText(`push on a fake${finite(frame.arrow_norm) ? `; mean at the fakes ${frame.arrow_norm < 0.1 ? frame.arrow_norm.toPrecision(2) : pg.short(frame.arrow_norm)}` : ""}`, g.left, y + 21);
+      c.fillText(`push on a fake${Number.isFinite(frame.arrow_norm) ? `; mean at the fakes ${frame.arrow_norm < 0.1 ? frame.arrow_norm.toPrecision(2) : pg.short(frame.arrow_norm)}` : ""}`, g.left, y + 21);
     }
 
     drawMap(c, g, ink) {

@@ -5,7 +5,6 @@
 (() => {
   const pg = window.playground;
   const { el, labs } = pg;
-  const finite = (value) => typeof value === "number" && Number.isFinite(value);
   const START = ["vanilla-gan-minimax", "vanilla-gan", "wgan-gp"];
   const COLORS = ["c3", "c5", "c4"];
   const SETS = [["blobs", "Blobs", "Two clusters: one D tells them from the fakes almost at once."], ["ring", "Ring", "Eight narrow clusters on a circle."]];
@@ -16,10 +15,10 @@
   const LOWEST = 1e-9;
   const LEFT = 44, RIGHT = 10, TOP = 8, BOTTOM = 20;
 
-  const sized = (value) => (!finite(value) ? "–" : value === 0 ? "0" : value < 1e-3 || value >= 1e4 ? value.toExponential(0).replace("e", " · 10^").replace("+", "").replace(/\^(-?\d+)/, (_, power) => [...power].map((one) => "⁰¹²³⁴⁵⁶⁷⁸⁹"["0123456789".indexOf(one)] ?? "⁻").join("")) : value < 0.1 ? value.toPrecision(2) : value.toFixed(2));
+  const sized = (value) => (!Number.isFinite(value) ? "–" : value === 0 ? "0" : value < 1e-3 || value >= 1e4 ? value.toExponential(0).replace("e", " · 10^").replace("+", "").replace(/\^(-?\d+)/, (_, power) => [...power].map((one) => "⁰¹²³⁴⁵⁶⁷⁸⁹"["0123456789".indexOf(one)] ?? "⁻").join("")) : value < 0.1 ? value.toPrecision(2) : value.toFixed(2));
   const times = (value) => (value >= 10 ? pg.number(+value.toPrecision(2)) : value.toFixed(1));
   const share = (left) => (left >= 0.1 ? `${Math.round(100 * left)} %` : `${(100 * left).toPrecision(2)} %`);
-  const median = (values) => { const sorted = values.filter(finite).sort((a, b) => a - b); return sorted.length ? sorted[sorted.length >> 1] : null; };
+  const median = (values) => { const sorted = values.filter(Number.isFinite).sort((a, b) => a - b); return sorted.length ? sorted[sorted.length >> 1] : null; };
   const dot = (color) => { const mark = el("i.pg-lab-dot"); mark.style.background = `var(--pg-${color})`; return mark; };
 
   // The answers of one D over time, as a strip: darker is more often.
@@ -265,7 +264,7 @@
       const { context: c, width, height } = this.chart, { columns, facts } = this;
       if (!width || !columns.length || !facts) return;
       const ink = labs.colours(), foot = height - BOTTOM;
-      const all = columns.flatMap((one) => one.sides.map((side) => Math.max(LOWEST, side.norm))).filter(finite);
+      const all = columns.flatMap((one) => one.sides.map((side) => Math.max(LOWEST, side.norm))).filter(Number.isFinite);
       const low = Math.floor(Math.log10(Math.min(...all, 0.1))), high = Math.ceil(Math.log10(Math.max(...all, 1.001)));
       const from = columns[0].step, to = Math.max(columns.at(-1).step, from + 20);
       const across = (step) => LEFT + ((step - from) / (to - from)) * (width - LEFT - RIGHT);

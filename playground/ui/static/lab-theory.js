@@ -5,7 +5,6 @@
   const pg = window.playground;
   const { el } = pg;
   const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const clamp = (value, low, high) => Math.max(low, Math.min(high, value));
   const rounded = (value, digits = 3) => +value.toFixed(digits);
 
   // Numbers of any size, with a true minus sign.
@@ -93,5 +92,5 @@
     return { node, mark };
   };
 
-  pg.theory = { tools: { calm, clamp, rounded, number, asker, painter, line, arrow, draggable, presets } };
+  pg.theory = { tools: { calm, rounded, number, asker, painter, line, arrow, draggable, presets } };
 })();
