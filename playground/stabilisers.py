@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from itertools import chain
 from typing import Any
 
 import torch
@@ -311,34 +310,62 @@ POWER_ITERATION_BUFFERS = frozenset({"u", "v", "_u", "_v", "weight_u", "weight_v
 """Unit vectors that spectral normalisation keeps: an average of unit vectors is shorter, so they are copied."""
 
 
-@torch.no_grad()
-def ema_update_(ema_model: nn.Module, model: nn.Module, decay: float) -> None:
+_Slot = tuple[dict[str, Tensor | None], str]
+
+
+class MovingAverage:
     """θ̄ ← decay·θ̄ + (1 − decay)·θ in place, for parameters and floating buffers; whole-number buffers are copied.
 
-    The singular vectors of spectral normalisation (POWER_ITERATION_BUFFERS) are copied too.
+    The singular vectors of spectral normalisation (POWER_ITERATION_BUFFERS) are copied too. Where the tensors of both
+    networks are is looked up once: of small networks, looking takes longer than averaging.
 
     Args:
         ema_model: the average, a deep copy of `model` at the start.
-        model: the network in training.
-        decay: in [0, 1]; 0 makes a copy.
+        model: the network in training; neither exchanges modules afterwards.
 
     Raises:
-        UsageError: the decay is out of range, or the networks have different parameters or buffers.
+        UsageError: the networks have different parameters or buffers.
     """
-    if not 0 <= decay <= 1:
-        raise UsageError(f"The decay of a moving average lies in [0, 1], not {decay}.")
-    average = dict(chain(ema_model.named_parameters(), ema_model.named_buffers()))
-    live = dict(chain(model.named_parameters(), model.named_buffers()))
-    if average.keys() != live.keys():
-        raise UsageError("The moving average and the network differ in their parameters: build both from one setting.")
-    lerped, copied = [], []
-    for name, target in average.items():
-        unit_vector = name.rpartition(".")[2] in POWER_ITERATION_BUFFERS
-        (copied if unit_vector or not target.is_floating_point() else lerped).append(name)
-    if lerped:
-        torch._foreach_lerp_([average[name] for name in lerped], [live[name] for name in lerped], 1.0 - decay)
-    if copied:
-        torch._foreach_copy_([average[name] for name in copied], [live[name] for name in copied])
+
+    def __init__(self, ema_model: nn.Module, model: nn.Module) -> None:
+        average, live = _slots(ema_model), _slots(model)
+        if average.keys() != live.keys():
+            raise UsageError(
+                "The moving average and the network differ in their parameters: build both from one setting."
+            )
+        self._lerped: list[tuple[_Slot, _Slot]] = []
+        self._copied: list[tuple[_Slot, _Slot]] = []
+        for name, (tensors, key) in average.items():
+            copied = key in POWER_ITERATION_BUFFERS or not tensors[key].is_floating_point()
+            (self._copied if copied else self._lerped).append(((tensors, key), live[name]))
+
+    @torch.no_grad()
+    def update_(self, decay: float) -> None:
+        """One step, `decay` in [0, 1]; 0 makes a copy. Raises UsageError for any other."""
+        if not 0 <= decay <= 1:
+            raise UsageError(f"The decay of a moving average lies in [0, 1], not {decay}.")
+        if self._lerped:
+            torch._foreach_lerp_(*_now(self._lerped), 1.0 - decay)
+        if self._copied:
+            torch._foreach_copy_(*_now(self._copied))
+
+
+def _now(pairs: Sequence[tuple[_Slot, _Slot]]) -> tuple[list[Tensor], ...]:
+    """The tensors that lie in the slots of either side at present."""
+    return tuple([tensors[key] for tensors, key in side] for side in zip(*pairs, strict=True))
+
+
+def _slots(model: nn.Module) -> dict[str, _Slot]:
+    """Where each parameter and buffer of a network is kept, by its name: some modules put a new tensor there."""
+    found: dict[str, _Slot] = {}
+    seen: set[int] = set()
+    for prefix, module in model.named_modules():
+        for tensors in (module._parameters, module._buffers):
+            for key, tensor in tensors.items():
+                if tensor is not None and id(tensor) not in seen:
+                    seen.add(id(tensor))
+                    found[f"{prefix}.{key}" if prefix else key] = (tensors, key)
+    return found
 
 
 def ema_decay_at(step: int, decay: float, warmup: bool = True) -> float:

@@ -26,7 +26,7 @@ from playground.knobs import Settings
 from playground.methods import find_method
 from playground.networks import layers
 from playground.schedules import learning_rate_factor
-from playground.stabilisers import ema_decay_at, ema_update_
+from playground.stabilisers import MovingAverage, ema_decay_at
 
 
 class Trainer:
@@ -69,6 +69,7 @@ class Trainer:
         self.averages = {
             name: copy.deepcopy(self.players[name]).requires_grad_(False).eval() for name in self.family.averaged
         }
+        self._following = [MovingAverage(average, self.players[name]) for name, average in self.averages.items()]
         self.optimisers = {name: self._optimiser(module) for name, module in self.players.items()}
         self._fast_bfloat16 = fast_bfloat16(str(self.device))
         self.phases = self.family.phases()
@@ -78,6 +79,7 @@ class Trainer:
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
         self._real_spread: float | None = None
+        self._learning: dict[str, list[nn.Parameter]] = {}
 
     # --- building
 
@@ -146,7 +148,7 @@ class Trainer:
     def _turn(self, phase: Phase, batch: Batch) -> dict[str, Tensor]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             losses = phase.loss(batch)
-        parameters = [p for name in phase.players for p in self.players[name].parameters() if p.requires_grad]
+        parameters = self._parameters_of(phase)
         gradients = torch.autograd.grad(sum(losses.values()), parameters, allow_unused=True)
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
@@ -163,12 +165,19 @@ class Trainer:
             self._sums[key] = self._sums[key] + value if key in self._sums else value
         return {term: value.detach() for term, value in losses.items()}
 
+    def _parameters_of(self, phase: Phase) -> list[nn.Parameter]:
+        """What a phase teaches, looked up once: of small networks that takes as long as a layer."""
+        if phase.name not in self._learning:
+            modules = [self.players[name] for name in phase.players]
+            self._learning[phase.name] = [p for module in modules for p in module.parameters() if p.requires_grad]
+        return self._learning[phase.name]
+
     def _follow_averages(self) -> None:
         if distributed.world() > 1:  # running statistics are of each process's own pictures: all keep their mean
             buffers = (b for module in self.players.values() for b in module.buffers())
             distributed.mean_([b for b in buffers if b.is_floating_point()])
-        for name, average in self.averages.items():
-            ema_update_(average, self.players[name], ema_decay_at(self.step_count, self.settings.ema_decay))
+        for average in self._following:
+            average.update_(ema_decay_at(self.step_count, self.settings.ema_decay))
 
     def run(self, until: int | Callable[[Trainer], bool], on_step: Iterable[Callable[[Trainer], None]] = ()) -> None:
         """Step until `until` holds (a step count, or a question asked before every step); call `on_step` after each."""

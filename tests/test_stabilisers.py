@@ -12,10 +12,10 @@ from playground.errors import TrainingError, UsageError
 from playground.knobs import KNOBS
 from playground.stabilisers import (
     AUGMENTATIONS,
+    MovingAverage,
     ReplayBuffer,
     augment,
     ema_decay_at,
-    ema_update_,
     fake_targets,
     instance_noise,
     pack,
@@ -315,7 +315,7 @@ def test_the_average_equals_its_closed_form():
         model(torch.randn(8, 3, generator=generator, dtype=torch.float64))  # moves the running statistics
         seen.append(model[0].weight.detach().clone())
         means.append(model[1].running_mean.clone())
-        ema_update_(average, model, decay)
+        MovingAverage(average, model).update_(decay)
     for first, values, result in (
         (start, seen, average[0].weight.detach()),
         (mean_start, means, average[1].running_mean),
@@ -333,7 +333,7 @@ def test_the_vectors_of_spectral_normalisation_stay_unit_vectors():
         with torch.no_grad():
             model[2].parametrizations.weight.original.copy_(torch.randn(2, 4, generator=seeded(seed)))
         model(torch.randn(8, 3, generator=seeded(seed)))
-        ema_update_(average, model, 0.9)
+        MovingAverage(average, model).update_(0.9)
         u = average[2].parametrizations.weight[0]._u
         assert u.norm().item() == pytest.approx(1.0, abs=1e-5)
         assert torch.equal(u, model[2].parametrizations.weight[0]._u)
@@ -345,15 +345,15 @@ def test_extreme_decays_and_refusals():
     with torch.no_grad():
         model[0].weight.add_(1.0)
     before = average[0].weight.detach().clone()
-    ema_update_(average, model, 1.0)
+    MovingAverage(average, model).update_(1.0)
     assert torch.equal(average[0].weight, before)
-    ema_update_(average, model, 0.0)
+    MovingAverage(average, model).update_(0.0)
     assert torch.equal(average[0].weight, model[0].weight)
     with pytest.raises(UsageError, match="decay"):
-        ema_update_(average, model, 1.5)
+        MovingAverage(average, model).update_(1.5)
     with pytest.raises(UsageError, match="differ"):
-        ema_update_(nn.Linear(3, 4), model, 0.9)
-    ema_update_(nn.ReLU(), nn.ReLU(), 0.9)
+        MovingAverage(nn.Linear(3, 4), model).update_(0.9)
+    MovingAverage(nn.ReLU(), nn.ReLU()).update_(0.9)
 
 
 def test_the_decay_warms_up_to_its_value():
@@ -379,7 +379,7 @@ def test_no_value_is_read_on_the_host():
     for make in (real_targets, fake_targets):
         assert make(4, 0.1, True, 0.1, generator, "meta").device.type == "meta"
     model = network().to("meta")
-    ema_update_(copy.deepcopy(model), model, 0.9)
+    MovingAverage(copy.deepcopy(model), model).update_(0.9)
 
 
 def test_a_seed_decides_everything():

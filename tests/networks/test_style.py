@@ -29,7 +29,7 @@ from playground.networks.style import (
     fade_real,
     pixel_norm,
 )
-from playground.stabilisers import ema_update_
+from playground.stabilisers import MovingAverage
 
 SIZE, STAGES = 16, 3
 
@@ -429,7 +429,7 @@ def test_growth_travels_with_the_state_dict_and_its_moving_average():
     net = generator()
     average = copy.deepcopy(net)
     net.set_growth(1, 0.25)
-    ema_update_(average, net, 0.9)
+    MovingAverage(average, net).update_(0.9)
     for state in (net.state_dict(), average.state_dict()):
         fresh = generator()
         fresh.load_state_dict(state)
