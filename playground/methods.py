@@ -83,8 +83,7 @@ _WGAN_GP_ADAM = dict(beta1=0.0, beta2=0.9, learning_rate_g=1e-4, learning_rate_d
 # hundredth of the plane apart (it is on the slope in their own coordinates), and a rate that falls to 0, since of a
 # generator that still moves, modes come out narrower than they are.
 _NARROW_MODES = dict(
-    initial_gain=2.5, r1=2e-4, r2=2e-4, penalty_every=8, rate_decay="cosine", ema_decay=0.99, batch_size=128,
-    steps=80_000,
+    initial_gain=2.5, r1=2e-4, r2=2e-4, penalty_every=8, rate_decay="cosine", ema_decay=0.99, steps=60_000,
 )  # fmt: skip
 
 _add(
