@@ -756,8 +756,9 @@ def model_of(trainer: Any, **facts: Any) -> Model:
     knobs, info = Settings(trainer.settings), trainer.store.info
     with initialising():
         modules = family_class(METHODS[trainer.preset].family).sampling_networks(knobs, info)
-    for name, module in modules.items():  # players that have no average, a kept discriminator, are taken as they are
-        module.load_state_dict(trainer.drawing_players[name].state_dict())
+    players = trainer.drawing_players  # those that have no average, a kept discriminator, are taken as they are
+    for name, module in modules.items():
+        module.load_state_dict(players[name].state_dict())
     facts = {
         "step": trainer.step_count,
         "images": trainer.images_seen,

@@ -284,18 +284,23 @@ def reverse(direction: str) -> str:
 def cycle(model: Model, picture: Tensor, direction: str = "AB", **options: object) -> tuple[Tensor, Tensor]:
     """There and back again: (G(x), F(G(x))) of x [1, C, H, W], which a cycle-consistent model brings near x.
 
-    `options` are those of `translate_tiled`; errors too. Zhu et al. 2017 (arXiv 1703.10593), equation 2. A model with
-    styles goes back with the style of x (Huang et al. 2018, arXiv 1804.04732, section 5.1).
+    `options` are those of `translate_tiled`; errors too. Zhu et al. 2017 (arXiv 1703.10593), equation 2.
     """
     _check_two_way(model)
     there = translate_tiled(model, picture, direction, **options)
-    return there, translate_tiled(model, there, reverse(direction), **options | own_style(model, picture, direction))
+    return there, way_back(model, there, picture, direction, **options)
 
 
-def own_style(model: Model, picture: Tensor, direction: str = "AB") -> dict[str, list[float]]:
-    """The style of a picture [1, C, H, W] of the side a direction starts from, as an option of the way back; {} for a
-    model without styles.
+def way_back(model: Model, there: Tensor, picture: Tensor, direction: str = "AB", **options: object) -> Tensor:
+    """What leads back from `there`, which `direction` has made of `picture`: the second half of `cycle`.
+
+    A model with styles goes back with that of the picture (Huang et al. 2018, arXiv 1804.04732, section 5.1).
     """
+    return translate_tiled(model, there, reverse(direction), **options | _own_style(model, picture, direction))
+
+
+def _own_style(model: Model, picture: Tensor, direction: str) -> dict[str, list[float]]:
+    """The style of a picture of the side a direction starts from, as an option; {} for a model without styles."""
     if not model.style_dim:
         return {}
     picture = _at_least(model.as_input(picture, direction), LEAST, LEAST)
@@ -311,8 +316,7 @@ def identity_output(model: Model, picture: Tensor, direction: str = "AB", **opti
     into, out_of = model.side(direction), model.side(direction, output=True)
     if into.channels != out_of.channels or into.labels != out_of.labels or model.scale != 1:
         raise UsageError(f"A picture of {out_of.name} can't be taken for one of {into.name}: they are of another kind.")
-    own = own_style(model, picture, reverse(direction))
-    return translate_tiled(model, picture, direction, **options | own)
+    return translate_tiled(model, picture, direction, **options | _own_style(model, picture, reverse(direction)))
 
 
 def _check_two_way(model: Model) -> None:

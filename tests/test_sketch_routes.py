@@ -54,7 +54,8 @@ def trained(preset: str, data: ImageStore, **knobs: Any) -> Model:
 
 @pytest.fixture(scope="module")
 def shipped(store: ImageStore, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Translators of line drawings, label maps and two styles, one whose data are gone, and a generator."""
+    """Translators of line drawings, label maps and two styles, one that enlarges, one whose data are gone, and a
+    generator."""
     folder = tmp_path_factory.mktemp("pretrained")
     for name, preset, data in (
         (LINES, "pix2pix", "faces-edges"), (MAPS, "spade", "faces-labels"), (STYLES, "cyclegan", "faces-styles"),

@@ -417,7 +417,7 @@ def test_an_encoder_is_taught_measured_and_goes_with_its_model(tmp_path: Path, m
 
     install(recipe, tmp_path / "runs" / "faces-style", shelf)  # a model put in its place has none yet
     assert "encoder" not in manifest(shelf)["models"]["faces-style"] and not (folder / FILE).exists()
-    monkeypatch.setattr("training.zoo.encode.MAX_BYTES", 1000)
+    monkeypatch.setattr("training.zoo.install.MAX_BYTES", 1000)
     assert main(["faces-style", "--encoder", *folders]) == 2 and "may" in capsys.readouterr().err
     assert not (folder / FILE).exists() and load_encoder(load_model(folder)) is None
 

@@ -40,12 +40,16 @@ _SIGNATURES = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM", b"II*\0", b
 
 @dataclass(frozen=True)
 class Way:
-    """One direction of a translator: what is drawn on, and what comes out. `size` is the canvas's side in pixels."""
+    """One direction of a translator: what is drawn on, and what comes out."""
 
     name: str
     source: Side
     target: Side
-    size: int
+
+    @property
+    def size(self) -> int:
+        """The canvas's side in pixels."""
+        return self.source.size
 
     @property
     def kind(self) -> str:
@@ -67,8 +71,7 @@ def translator(opened: Opened) -> Model:
 
 def ways(model: Model) -> dict[str, Way]:
     """The directions of a translator by name."""
-    sides = {name: (model.side(name), model.side(name, output=True)) for name in model.directions}
-    return {name: Way(name, *both, both[0].size) for name, both in sides.items()}
+    return {name: Way(name, model.side(name), model.side(name, output=True)) for name in model.directions}
 
 
 def way_of(model: Model, name: Any) -> Way:
@@ -221,12 +224,8 @@ def example(opened: Opened, direction: Any, seed: int) -> bytes:
     way = way_of(model, direction)
     if not has_examples(model):
         raise UsageError("This model learned from pictures that are not at hand here, so there is no example to draw.")
-    side = way.source.size
-    batch = open_data(model.info.name, size=side, seed=HELD_OUT + seed, max_images=2).take(torch.tensor([0]))
-    chosen = batch.targets if way.name == "BA" else batch.images
-    if way.size != side:
-        chosen = torch.nn.functional.interpolate(chosen, (way.size, way.size), mode="area")
-    return raw(chosen)
+    batch = open_data(model.info.name, size=way.size, seed=HELD_OUT + seed, max_images=2).take(torch.tensor([0]))
+    return raw(batch.targets if way.name == "BA" else batch.images)
 
 
 def sketched(opened: Opened, data: bytes, direction: Any, seed: int, detector: str | None) -> tuple[Tensor, Tensor]:

@@ -289,12 +289,12 @@ class Translations:
         item.share = 1.0
 
     def _check(self, batch: Batch, item: Item, cancelled: Callable[[], bool]) -> None:
-        from playground.translate import difference, error_map, identity_output, own_style, reverse, translate_tiled
+        from playground.translate import difference, error_map, identity_output, reverse, way_back
 
         model = self.model(batch.opened)
         picture, _ = self._input(model, batch, item)
-        options = {"seed": batch.seed, "cancelled": cancelled, **own_style(model, picture, batch.direction)}
-        back = translate_tiled(model, self._read(batch, item, "output"), reverse(batch.direction), **options)
+        options = {"seed": batch.seed, "cancelled": cancelled}
+        back = way_back(model, self._read(batch, item, "output"), picture, batch.direction, **options)
         self._save(batch, item, "cycle", back)
         item.error = float(difference(picture, back).mean())
         self._save(batch, item, "error", error_map(picture, back))

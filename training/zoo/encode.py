@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
-from typing import Any
 
 from playground.data.base import ImageStore
-from playground.errors import DataError, UsageError
-from playground.latent.encoder import FILE, save_encoder, train_encoder
+from playground.errors import UsageError
+from playground.latent.encoder import FILE, Encoder, save_encoder, train_encoder
 from playground.latent.invert import measure_inversion
 from playground.latent.space import LatentSpace
 from playground.metrics.features import default_extractor
 from playground.model import load_model
-from training.zoo.install import manifest, write_manifest
-from training.zoo.recipes import MAX_BYTES, Recipe
+from training.zoo.install import manifest, weights_row, write_manifest
+from training.zoo.recipes import Recipe
 
 #: unseen pictures that are looked for
 COUNT = 24
@@ -61,20 +59,15 @@ def encode(recipe: Recipe, store: ImageStore, shelf: Path) -> dict[str, float]:
     return put(recipe, encoder, shelf, {name: round(float(value), 4) for name, value in metrics.items()})
 
 
-def put(recipe: Recipe, encoder: Any, shelf: Path, metrics: dict[str, float]) -> dict[str, float]:
+def put(recipe: Recipe, encoder: Encoder, shelf: Path, metrics: dict[str, float]) -> dict[str, float]:
     """Write an encoder beside the installed model, and its row in the manifest; returns the metrics."""
-    path = save_encoder(shelf / recipe.name, encoder)
-    weights = path.read_bytes()
-    if len(weights) > MAX_BYTES:
-        path.unlink()
-        raise DataError(f"The encoder takes {len(weights) / 1e6:.0f} MB, more than a shipped model may.")
+    weights = weights_row(save_encoder(shelf / recipe.name, encoder))
     found = manifest(shelf)
     found["models"][recipe.name]["encoder"] = {
         "file": FILE,
         "recipe": dict(recipe.encoder),
         "metrics": metrics,
-        "bytes": len(weights),
-        "sha256": hashlib.sha256(weights).hexdigest(),
+        **weights,
     }
     write_manifest(shelf, found)
     return metrics

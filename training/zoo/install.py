@@ -76,15 +76,24 @@ def install(
         model.facts["first_seed"] = recipe.first_seed
     folder = model.save(shelf / recipe.name, half=recipe.kind == "translator")
     (folder / ENCODER).unlink(missing_ok=True)  # it was another model's
-    weights = (folder / "model.safetensors").read_bytes()
-    if len(weights) > MAX_BYTES:
-        (folder / "model.safetensors").unlink()
-        raise DataError(
-            f"The weights of '{recipe.name}' take {len(weights) / 1e6:.0f} MB, more than the {MAX_BYTES / 1e6:.0f} MB "
-            "that a shipped model may: take a smaller width."
-        )
-    _register(shelf, recipe, model, weights, changed)
+    _register(shelf, recipe, model, weights_row(folder / "model.safetensors"), changed)
     return model
+
+
+def weights_row(path: Path) -> dict[str, Any]:
+    """What the manifest says of a file of weights: {"bytes", "sha256"}.
+
+    Raises:
+        DataError: it is too large to be shipped; it is then removed.
+    """
+    weights = path.read_bytes()
+    if len(weights) > MAX_BYTES:
+        path.unlink()
+        raise DataError(
+            f"The weights of '{path.parent.name}' ({path.name}) take {len(weights) / 1e6:.0f} MB, more than the "
+            f"{MAX_BYTES / 1e6:.0f} MB that a shipped model may: take a smaller width."
+        )
+    return {"bytes": len(weights), "sha256": hashlib.sha256(weights).hexdigest()}
 
 
 def _how(recipe: Recipe, changed: Mapping[str, Any], flags: str) -> str:
@@ -113,7 +122,9 @@ def manifest(shelf: Path) -> dict[str, Any]:
     raise DataError(f"'{path}' is damaged: mend it or remove it, then install again.")
 
 
-def _register(shelf: Path, recipe: Recipe, model: Model, weights: bytes, changed: Mapping[str, Any]) -> None:
+def _register(
+    shelf: Path, recipe: Recipe, model: Model, weights: Mapping[str, Any], changed: Mapping[str, Any]
+) -> None:
     found = manifest(shelf)
     found["models"][recipe.name] = {
         "title": recipe.title,
@@ -131,8 +142,7 @@ def _register(shelf: Path, recipe: Recipe, model: Model, weights: bytes, changed
         "serves": list(recipe.serves),
         "trained": {key: model.facts[key] for key in ("step", "images", "seconds", "device") if key in model.facts},
         "metrics": model.facts["metrics"],
-        "bytes": len(weights),
-        "sha256": hashlib.sha256(weights).hexdigest(),
+        **weights,
     }
     found["models"] = dict(sorted(found["models"].items()))
     write_manifest(shelf, found)
