@@ -5,6 +5,7 @@ r"""Extra loss terms beside the objective, each a scalar batch mean: features, i
     pulling away      mean over pairs of cos²(s_i, s_j)      Zhao et al. 2016, arXiv 1609.03126
     information       −E log Q(c | G(z, c))                  Chen et al. 2016, arXiv 1606.03657
     classes           −E log P(y | x)                        Odena et al. 2017, arXiv 1610.09585
+    codes             KL(N(μ, σ²) ‖ N(0, 1))                 Kingma & Welling 2013, arXiv 1312.6114
 
 Logarithms are natural; features and answers come from the discriminator and its heads.
 """
@@ -137,3 +138,15 @@ def continuous_information(mean: Tensor, codes: Tensor, log_variance: Tensor | N
         bounded = raw + (raw.clamp(-LOG_VARIANCE_LIMIT, LOG_VARIANCE_LIMIT) - raw).detach()
         nll = 0.5 * (bounded + squared * (-bounded).exp())
     return (nll + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1).mean()
+
+
+def normal_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """KL(N(μ, σ²) ‖ N(0, 1)) = ½ (μ² + σ² − 1 − log σ²) in nats, the mean over batch and code numbers.
+
+    Kingma & Welling 2013, appendix B, divided by the length of the code so that a weight means the same for any.
+
+    Args:
+        mean, log_variance: [N, d] each.
+    """
+    mean, log_variance = _wide(mean), _wide(log_variance)
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()

@@ -128,12 +128,14 @@ class Trainer:
         """One phase of a step with its repeats, for whoever wants to look between them; `end_step` ends the step.
 
         Returns:
-            The terms of the last repeat's loss, by name.
+            The terms of the last repeat's loss, by name; none of a phase that sits this step out.
         """
         self.family.step, self.family.total_steps = self.step_count, self.settings.steps
         phase = self.phases[index]
+        first = next((i for i, other in enumerate(self.phases) if other.repeats() > 0), 0)
+        terms: dict[str, Tensor] = {}
         for _ in range(phase.repeats()):
-            if index == 0 or self._batch is None:  # the later phases answer for the batch that the first one saw last
+            if index == first or self._batch is None:  # later phases answer for the batch that the first one saw last
                 self._batch = self.store.take(self._taught[self.sampler.next()])
                 self.images_seen += len(self._batch.images) * distributed.world()
             terms = self._turn(phase, self._batch)

@@ -1,6 +1,14 @@
 """The adversarial family: one generator, one discriminator, and every objective, penalty, stabiliser and condition.
 
 Goodfellow et al. 2014 (arXiv 1406.2661) and what was made of it since; which of it is at work is a matter of settings.
+
+With `reconstruction` on, an encoder E learns beside G, which becomes the decoder of a variational auto-encoder as well
+(VAE-GAN, Larsen et al. 2015, arXiv 1512.09300): z = μ(x) + σ(x) ε must draw x again, and the codes must lie where
+samples are drawn from,
+
+    L_G,E = L_adv + λ (L₁ pyramid(G(z), x) + λ_p d(G(z), x)) + λ_KL KL(q(z | x) ‖ N(0, 1)) + λ_m moments,
+
+with d the distance of `features-v1` where the paper takes D's features: an E and G that begin alone have no D to ask.
 """
 
 from __future__ import annotations
@@ -19,9 +27,12 @@ from playground.data.base import Batch, DataInfo, World
 from playground.errors import UsageError
 from playground.families.base import Family, GridPlan, Phase, Terms, check_one_sided, objective_options
 from playground.knobs import Settings
+from playground.metrics.features import default_extractor
+from playground.metrics.pixels import pyramid_l1
 from playground.networks import build_generator, build_trunk, layers
 from playground.networks.autoencoder import build_autoencoder
 from playground.networks.describe import describe as describe_network
+from playground.networks.posterior import Posterior
 from playground.networks.style import EqualLinear, Growing, enlarge, fade_real
 from playground.schedules import growth, learning_rate_factor
 
@@ -104,6 +115,14 @@ class Generator(nn.Module):
             return drawn if self.frame is None else self.frame.out(drawn)
         w = self.network.truncate(self.network.mapping(vector), psi)
         return self.network.synthesis(w, self.network.noise).clamp(-1, 1)
+
+    def decode(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """The picture of codes [N, latent_dim], and of nothing else: no styles are mixed and no noise is drawn anew.
+        Of a style-based network it is not clamped."""
+        vector = self.label_input(z, label)
+        if not isinstance(self.network, Growing):
+            return self.network(vector)
+        return self.network.synthesis(self.network.styles(vector), "none")
 
 
 class Discriminator(nn.Module):
@@ -208,6 +227,9 @@ class Adversarial(Family):
         self.labelled = settings.condition != "none" or settings.auxiliary > 0
         discriminator = EnergyDiscriminator if self.objective.energy else Discriminator
         self.players = {"D": discriminator(settings, info), "G": Generator(settings, info)}
+        if settings.reconstruction > 0:
+            dims = (info.channels, info.size, settings.width, settings.latent_dim)
+            self.players["E"] = Posterior(settings.architecture, *dims)
         self.buffer = stabilisers.ReplayBuffer(settings.replay_buffer) if settings.replay_buffer else None
         self._made: Made | None = None  # fakes that D has just seen, with their graph, for G to answer for
         self._scores: dict[str, Tensor] = {}
@@ -216,10 +238,18 @@ class Adversarial(Family):
     # --- the game
 
     def phases(self) -> tuple[Phase, ...]:
+        drawing = tuple(name for name in ("G", "E") if name in self.players)
         return (
-            Phase("discriminator", ("D",), self.discriminator_terms, lambda: self.settings.critic_steps, self._clip),
-            Phase("generator", ("G",), self.generator_terms, lambda: self.settings.generator_steps),
+            Phase("discriminator", ("D",), self.discriminator_terms, self._critic_steps, self._clip),
+            Phase("generator", drawing, self.generator_terms, lambda: self.settings.generator_steps),
         )
+
+    def _critic_steps(self) -> int:
+        return self.settings.critic_steps if self._contested() else 0
+
+    def _contested(self) -> bool:
+        """Whether D takes part: from the start, but where the settings let E and G begin alone."""
+        return "E" not in self.players or self.step >= self.settings.adversarial_from * self.total_steps
 
     def discriminator_terms(self, batch: Batch) -> Terms:
         """D's loss: adversarial, class and code terms on real and fake, plus the penalties that are on."""
@@ -240,9 +270,15 @@ class Adversarial(Family):
         return result
 
     def generator_terms(self, batch: Batch) -> Terms:
-        """G's loss against today's discriminator, or one some steps ahead (unrolling)."""
+        """G's loss against today's discriminator, or one some steps ahead (unrolling), and that of reconstructions."""
         s = self.settings
         label = batch.labels if self.labelled else None
+        again: Terms = {}
+        if "E" in self.players:
+            self._grow()
+            again = self._reconstruction_terms(self._real(batch.images), label)
+            if not self._contested():
+                return again
         made = self._made if self._made is not None else self._make(label, len(batch.images))
         self._made = None
         fake_view = self._view(made.images)
@@ -267,6 +303,21 @@ class Adversarial(Family):
             result["feature_matching"] = s.feature_matching * terms.feature_matching(real_says.features, says.features)
         if s.pulling_away > 0 and says.features is not None:
             result["pulling_away"] = s.pulling_away * terms.pulling_away(says.features)
+        return result | again
+
+    def _reconstruction_terms(self, real: Tensor, label: Tensor | None) -> Terms:
+        """What E and G lose together on pictures [N, C, s, s], s the side that G draws at present."""
+        s = self.settings
+        z, mean, log_variance = self.players["E"].draw(enlarge(real, self.info.size), self.generator)
+        drawn = self.players["G"].decode(z, label).float()
+        distance = pyramid_l1(drawn, real).mean()
+        if s.perceptual > 0:
+            distance = distance + s.perceptual * default_extractor(str(real.device)).distance(drawn, real).mean()
+        result = {"reconstruction": s.reconstruction * distance}
+        if s.kl > 0:
+            result["kl"] = s.kl * terms.normal_divergence(mean, log_variance)
+        if s.moments > 0:
+            result["moments"] = s.moments * self.players["E"].moments_loss(z)
         return result
 
     def _discriminator_terms(
@@ -483,19 +534,20 @@ class Adversarial(Family):
         return -len(fake) // packing * gradient
 
     def observations(self) -> dict[str, Tensor]:
-        if not self._scores:  # G has been trained alone
-            return {}
-        real, fake = self._scores["real"].float(), self._scores["fake"].float()
-        shown = (lambda s: s) if self.objective.critic or self.objective.energy else torch.sigmoid
-        seen = {
-            "score_real": shown(real).mean(),
-            "score_fake": shown(fake).mean(),
-            "accuracy_d": (real[:, None] > fake[None, :]).float().mean(),
-        }
+        seen: dict[str, Tensor] = {}
+        if self._scores:  # else G has been trained alone
+            real, fake = self._scores["real"].float(), self._scores["fake"].float()
+            shown = (lambda s: s) if self.objective.critic or self.objective.energy else torch.sigmoid
+            seen = {
+                "score_real": shown(real).mean(),
+                "score_fake": shown(fake).mean(),
+                "accuracy_d": (real[:, None] > fake[None, :]).float().mean(),
+            }
         network = self.players["G"].network
         if isinstance(network, Growing) and self.settings.grow:
+            device = next(network.parameters()).device
             seen |= {
-                name: torch.full((), float(value), device=real.device)
+                name: torch.full((), float(value), device=device)
                 for name, value in (("resolution", network.resolution), ("alpha", network.alpha))
             }
         return seen
@@ -520,6 +572,11 @@ class Adversarial(Family):
         changed = Settings(self.settings)
         changed[name] = value
         check_together(changed, self.info)
+        if name == "reconstruction" and (value > 0) != ("E" in self.players):
+            raise UsageError(
+                "An encoder can't be added or taken away while a training runs: start a new run with reconstruction "
+                f"{'set' if value > 0 else '0'}."
+            )
         if name == "auxiliary" and (value > 0) != (self.settings.auxiliary > 0):
             raise UsageError(
                 "A class head can't be added or taken away while a training runs: start a new run with auxiliary "
@@ -547,8 +604,14 @@ class Adversarial(Family):
             pictures = torch.zeros(
                 2, info.channels * settings.packing + whole.maps.extra_channels, info.size, info.size
             )
+        encoder = []
+        if settings.reconstruction > 0:
+            posterior = Posterior(settings.architecture, info.channels, info.size, settings.width, settings.latent_dim)
+            pictures_in = torch.zeros(2, info.channels, info.size, info.size)
+            encoder = [("Encoder", describe_network(posterior, pictures_in))]
         name = "Critic" if objectives.OBJECTIVES[settings.objective].critic else "Discriminator"
-        return [("Generator", describe_network(generator.network, vector)), (name, describe_network(body, pictures))]
+        shown = [("Generator", describe_network(generator.network, vector)), (name, describe_network(body, pictures))]
+        return shown + encoder
 
 
 def draw_latents(settings: Settings, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
@@ -626,5 +689,14 @@ def check_together(settings: Settings, info: DataInfo) -> None:
         raise UsageError("Only the style architecture can grow: set architecture to style, or grow to false.")
     if s.grow and s.condition == "embedding" and not s.auxiliary:
         raise UsageError("A growing discriminator takes its labels as onehot or projection, not as embedding.")
+    if s.reconstruction > 0 and (info.world or s.code_categories or s.code_continuous or objective.energy):
+        raise UsageError(
+            "An encoder beside G is for pictures, without InfoGAN's codes and with another objective than energy: set "
+            "reconstruction to 0."
+        )
+    if s.adversarial_from > 0 and not s.reconstruction:
+        raise UsageError(
+            "G has nothing to learn from before D joins: set reconstruction above 0, or adversarial_from 0."
+        )
     if s.grow and s.unroll_steps:
         raise UsageError("Unrolling and growing don't go together: switch one of them off.")

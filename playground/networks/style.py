@@ -444,17 +444,23 @@ class StyleGenerator(Growing):
         `second` [N, input_dim] is what styles are mixed with in training mode. None: the first `mixed_dim` numbers of
         `vector` are replaced by draws from N(0, 1).
         """
-        w = self.mapping(vector)
+        w = self.styles(vector)
         if not self.training:
             return self.synthesis(w, self.noise).clamp(-1, 1)
-        with torch.no_grad():
-            self.w_mean.lerp_(w.detach().mean(dim=0).to(self.w_mean.dtype), 1 - W_MEAN_DECAY)
         if self.mixing > 0:
             if second is None:
                 drawn = self.style_mixing.randn((len(vector), self.mixed_dim), vector.device).to(vector.dtype)
                 second = torch.cat([drawn, vector[:, self.mixed_dim :]], dim=1)
             w = self.style_mixing(w, self.mapping(second), 2 * (self.stage + 1), self.mixing)
         return self.synthesis(w, "random")
+
+    def styles(self, vector: Tensor) -> Tensor:
+        """[N, input_dim] -> w [N, w_dim]; in training mode the mean of w follows."""
+        w = self.mapping(vector)
+        if self.training:
+            with torch.no_grad():
+                self.w_mean.lerp_(w.detach().mean(dim=0).to(self.w_mean.dtype), 1 - W_MEAN_DECAY)
+        return w
 
     def synthesis(
         self, w: Tensor, noise: Noise | Sequence[Noise] = "random", generator: torch.Generator | None = None

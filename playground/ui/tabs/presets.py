@@ -72,6 +72,18 @@ _G_TERMS = (
         r"{value}\,\lVert\mathbb{{E}}\,\phi(x) - \mathbb{{E}}\,\phi(G(z))\rVert^2",
         r"$\phi$ are features inside D.",
     ),
+    Term(
+        "reconstruction",
+        r"{value}\,\delta\big(G(z_x), x\big)",
+        r"$z_x \sim q(z \mid x)$ is the code that an encoder gives a real picture $x$, and $\delta$ how far what G "
+        "draws of it is from $x$: in pixels of all scales, and in features where the perceptual λ is on.",
+    ),
+    Term("kl", r"{value}\,\mathrm{{KL}}\big(q(z \mid x)\,\Vert\,\mathcal{{N}}(0, 1)\big)"),
+    Term(
+        "moments",
+        r"{value}\,\big(\lVert m\rVert^2 + \lVert C - I\rVert^2\big)",
+        "$m$ and $C$ are mean and covariance of the codes of all pictures.",
+    ),
 )
 _COUPLED = (
     "- Both are sums over the two sides: once with pictures $x$ of A, $G_A$ and $D_A$, once with pictures of B, $G_B$ "
@@ -83,6 +95,7 @@ _RULES = {
     "weight_clip": r"After each step of D, every weight is clipped to $[-{value}, {value}]$.",
     "spectral_norm": r"Each layer of D is $W / \sigma(W)$, with $\sigma$ the largest singular value (power iteration).",
     "unroll_steps": r"G answers the D of {value} steps later, and is differentiated through those steps.",
+    "adversarial_from": "D joins when {value} of the run is over: G and its encoder begin with reconstructions alone.",
 }
 
 

@@ -1,0 +1,72 @@
+"""An encoder into the space that a generator draws from: of a picture x the normal distribution q(z | x) of its code.
+
+Kingma & Welling 2013 (arXiv 1312.6114). Larsen et al. 2015 (arXiv 1512.09300) let a GAN's generator be its decoder.
+Kumar et al. 2017 (arXiv 1711.00848) match the moments of all codes together to those of the prior.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from playground.networks import build_trunk
+from playground.networks.layers import LEAK
+
+#: log σ² lies within these; it starts at the one below, so that a code says something before it must say little
+LOG_VARIANCES = (-10.0, 3.0)
+FIRST_LOG_VARIANCE = -2.0
+MOMENTS_DECAY = 0.98  # of the running moments of codes, a batch
+
+
+class Posterior(nn.Module):
+    """[N, channels, size, size] in [-1, 1] -> (μ, log σ²), each [N, code_dim] float32.
+
+    Args:
+        architecture: of its trunk, a name in `ARCHITECTURES`; "style" takes that of "dcgan", whose strided convolutions
+            cost a small part of the style discriminator's.
+        channels, size: of the pictures.
+        width: of the trunk, as in `build_trunk`.
+        code_dim: numbers that a code has.
+    """
+
+    def __init__(self, architecture: str, channels: int, size: int, width: int, code_dim: int):
+        super().__init__()
+        architecture = "dcgan" if architecture == "style" else architecture
+        self.trunk = build_trunk(architecture, channels=channels, size=size, width=width)
+        hidden = max(128, 3 * code_dim)
+        self.dense = nn.Linear(self.trunk.feature_dim, hidden)
+        self.head = nn.Linear(hidden, 2 * code_dim)
+        nn.init.normal_(self.head.weight, 0.0, 0.1 * hidden**-0.5)
+        nn.init.zeros_(self.head.bias)
+        nn.init.constant_(self.head.bias[code_dim:], FIRST_LOG_VARIANCE)
+        self.register_buffer("code_mean", torch.zeros(code_dim))
+        self.register_buffer("code_covariance", torch.eye(code_dim))
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = F.leaky_relu(self.dense(self.trunk(x)), LEAK)
+        mean, log_variance = self.head(hidden).float().chunk(2, dim=1)
+        return mean, log_variance.clamp(*LOG_VARIANCES)
+
+    def draw(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """(z ~ q(z | x), μ, log σ²), each [N, code_dim]; the gradient reaches μ and σ (reparameterised)."""
+        mean, log_variance = self(x)
+        noise = torch.randn(mean.shape, device=mean.device, generator=generator)
+        return mean + (log_variance / 2).exp() * noise, mean, log_variance
+
+    def moments_loss(self, z: Tensor) -> Tensor:
+        """(‖m‖² + ‖C − I‖²_F) / d of the running mean m and covariance C of codes, which `z` [N, d] is taken into.
+
+        The gradient is that of the running values as if the batch were all codes: by itself a batch smaller than d has
+        no covariance to speak of (DIP-VAE-II, Kumar et al. 2017, equation 7, with the mean as well).
+        """
+        with torch.autocast(z.device.type, enabled=False):  # differences from I are what counts
+            with torch.no_grad():
+                self.code_mean.lerp_(z.mean(0), 1 - MOMENTS_DECAY)
+                apart = z - self.code_mean
+                self.code_covariance.lerp_(apart.T @ apart / len(z), 1 - MOMENTS_DECAY)
+                excess = self.code_covariance - torch.eye(z.shape[1], device=z.device)
+                value = self.code_mean.square().sum() + excess.square().sum()
+            apart = z - self.code_mean
+            slope = 2 * (z @ self.code_mean) + 2 * ((apart @ excess) * apart).sum(1)
+            return (value + (slope - slope.detach()).mean()) / z.shape[1]
