@@ -73,7 +73,7 @@ def estimate(preset: str, info: DataInfo, overrides: Mapping[str, Any] | None = 
 def _measure(
     preset: str, info: DataInfo, items: tuple[tuple[str, Any], ...], device: str
 ) -> tuple[float, int, tuple[tuple[str, int], ...]]:
-    knobs = Settings({**dict(items), "seed": 0, "steps": 4})
+    knobs = Settings({**dict(items), "seed": 0, "steps": 4, "adversarial_from": 0.0})  # all players
     find_method(preset)
     count = max(2, 2 * knobs.batch_size)  # of which some may be held out
     generator = torch.Generator().manual_seed(0)

@@ -25,6 +25,7 @@ GROUPS = (
         "stabilisers",
         "conditions",
         "terms",
+        "pixels",
         "schedules",
         "alarms",
         "export",

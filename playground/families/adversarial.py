@@ -25,15 +25,22 @@ from playground import objectives, penalties, stabilisers, terms
 from playground.conditions import Codes, LabelInput, LabelMaps, Projection, row_labels
 from playground.data.base import Batch, DataInfo, World
 from playground.errors import UsageError
-from playground.families.base import Family, GridPlan, Phase, Terms, check_one_sided, objective_options
+from playground.families.base import (
+    Family,
+    GridPlan,
+    Phase,
+    Terms,
+    check_one_sided,
+    objective_options,
+    perceptual_distance,
+)
 from playground.knobs import Settings
-from playground.metrics.features import default_extractor
-from playground.metrics.pixels import pyramid_l1
 from playground.networks import build_generator, build_trunk, layers
 from playground.networks.autoencoder import build_autoencoder
 from playground.networks.describe import describe as describe_network
 from playground.networks.posterior import Posterior
 from playground.networks.style import EqualLinear, Growing, enlarge, fade_real
+from playground.pixels import pyramid_l1
 from playground.schedules import growth, learning_rate_factor
 
 #: generated points in a picture of them
@@ -312,7 +319,7 @@ class Adversarial(Family):
         drawn = self.players["G"].decode(z, label).float()
         distance = pyramid_l1(drawn, real).mean()
         if s.perceptual > 0:
-            distance = distance + s.perceptual * default_extractor(str(real.device)).distance(drawn, real).mean()
+            distance = distance + s.perceptual * perceptual_distance(drawn, real).mean()
         result = {"reconstruction": s.reconstruction * distance}
         if s.kl > 0:
             result["kl"] = s.kl * terms.normal_divergence(mean, log_variance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -168,6 +169,20 @@ def smoothed_options(objective: Objective, settings: Settings) -> dict[str, Any]
     if objective.soft_targets and settings.label_smoothing:
         options["real_target"] = 1 - settings.label_smoothing
     return options
+
+
+#: whose eyes `perceptual_distance` sees with, by name as families are: a trained model, and models are made of families
+EXTRACTOR = "playground.metrics.features:default_extractor"
+
+
+def perceptual_distance(a: Tensor, b: Tensor) -> Tensor:
+    """How far pictures [N, C, h, w] are apart in the features of a shipped classifier: [N], 0 for the same.
+
+    Raises:
+        UsageError: the classifier is missing.
+    """
+    module, _, attribute = EXTRACTOR.partition(":")
+    return getattr(importlib.import_module(module), attribute)(str(a.device)).distance(a, b)
 
 
 def check_one_sided(info: DataInfo) -> None:

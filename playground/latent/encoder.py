@@ -35,10 +35,10 @@ from playground.devices import fast_bfloat16
 from playground.errors import DataError, TrainingError, UsageError
 from playground.families import initialising
 from playground.latent.space import LatentSpace
-from playground.metrics.pixels import pyramid_l1
 from playground.model import Model
 from playground.networks import build_trunk
 from playground.networks.layers import LEAK
+from playground.pixels import pyramid_l1
 from playground.runs import atomic_write, disk_errors
 
 if TYPE_CHECKING:

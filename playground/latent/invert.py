@@ -26,7 +26,7 @@ from playground.data import faces
 from playground.errors import UsageError
 from playground.latent.encoder import Encoder, held, warm_cosine, whitening
 from playground.latent.space import LatentSpace, check_seed
-from playground.metrics.pixels import psnr, pyramid_l1, ssim
+from playground.pixels import psnr, pyramid_l1, ssim
 
 if TYPE_CHECKING:
     from playground.metrics.features import Extractor

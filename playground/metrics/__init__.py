@@ -6,9 +6,9 @@ import importlib
 from typing import Any
 
 _LAZY = {
-    "psnr": "playground.metrics.pixels",
-    "ssim": "playground.metrics.pixels",
-    "l1": "playground.metrics.pixels",
+    "psnr": "playground.pixels",
+    "ssim": "playground.pixels",
+    "l1": "playground.pixels",
     "Extractor": "playground.metrics.features",
     "default_extractor": "playground.metrics.features",
     "path_length": "playground.metrics.ppl",

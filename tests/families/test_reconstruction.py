@@ -12,9 +12,9 @@ from playground.data.base import ImageStore
 from playground.data.points import load as load_points
 from playground.errors import UsageError
 from playground.methods import METHODS, method_settings
-from playground.metrics.pixels import l1
 from playground.model import model_of
 from playground.networks.posterior import Posterior
+from playground.pixels import l1
 from playground.terms import normal_divergence
 from playground.trainer import Trainer
 

@@ -32,8 +32,8 @@ from playground.latent.encoder import (
     whitening,
 )
 from playground.latent.space import LatentSpace
-from playground.metrics.pixels import pyramid_l1
 from playground.model import load_model
+from playground.pixels import pyramid_l1
 
 Make = Callable[..., LatentSpace]
 

@@ -17,8 +17,8 @@ from playground.latent.invert import Inversion, invert, measure_inversion
 from playground.latent.space import LatentSpace
 from playground.methods import METHODS, method_settings
 from playground.metrics.features import Extractor
-from playground.metrics.pixels import psnr, pyramid_l1, ssim
 from playground.model import Model
+from playground.pixels import psnr, pyramid_l1, ssim
 
 Make = Callable[..., LatentSpace]
 STEPS = 60

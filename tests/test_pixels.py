@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from playground.errors import UsageError
-from playground.metrics.pixels import l1, psnr, pyramid_l1, ssim
+from playground.pixels import l1, psnr, pyramid_l1, ssim
 
 MEASURES = (l1, pyramid_l1, psnr, ssim)
 DISTANCES = (l1, pyramid_l1)
