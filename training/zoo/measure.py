@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from playground import pixels
 from playground.data.base import Batch, ImageStore, label_numbers, split
 from playground.families.paired import shrink
 from playground.families.supervised import Reading, binary_columns, scores
-from playground.metrics import pixels
 from playground.metrics.features import default_extractor
 from playground.model import Model
 from training.zoo.recipes import Recipe
