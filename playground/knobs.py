@@ -176,7 +176,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("content_loss", "float", 0.0, "Content λ", "Weight of reading a picture's content back from its translation; MUNIT's is 1.", "translation", 0.0, 1000.0, live=True),
     Knob("style_loss", "float", 0.0, "Style λ", "Weight of reading the style back that a translation was made with; MUNIT's is 1.", "translation", 0.0, 1000.0, live=True),
     Knob("kl", "float", 0.0, "KL λ", "Weight of the divergence of the codes from N(0, 1), which gives both sides one space of codes (UNIT: 0.01), or makes the codes of pictures those that samples are drawn from (VAE-GAN).", "translation", 0.0, 100.0, live=True),
-    Knob("moments", "float", 0.0, "Code moments λ", "Weight of bringing mean and covariance of all pictures' codes together to those of N(0, 1): samples then fall where codes lie, however little is asked of each (DIP-VAE).", "translation", 0.0, 100.0, live=True),
+    Knob("moments", "float", 0.0, "Code moments λ", "Weight of bringing mean and covariance of all pictures' codes to those of N(0, 1): samples then fall where codes lie, however little is asked of each (DIP-VAE).", "translation", 0.0, 100.0, live=True),
     Knob("adversarial_from", "float", 0.0, "D joins at", "Share of the run after which D joins; until then G and its encoder learn from reconstructions alone.", "translation", 0.0, 1.0, live=True),
     # --- penalties
     Knob("gradient_penalty", "float", 0.0, "Gradient penalty λ", "WGAN-GP: pull the critic's gradient norm to 1 between real and fake; 10 is usual.", "penalties", 0.0, 1000.0, live=True),

@@ -324,7 +324,7 @@ class Adversarial(Family):
         if s.kl > 0:
             result["kl"] = s.kl * terms.normal_divergence(mean, log_variance)
         if s.moments > 0:
-            result["moments"] = s.moments * self.players["E"].moments_loss(z)
+            result["moments"] = s.moments * self.players["E"].moments_loss(mean)
         return result
 
     def _discriminator_terms(

@@ -54,19 +54,20 @@ class Posterior(nn.Module):
         noise = torch.randn(mean.shape, device=mean.device, generator=generator)
         return mean + (log_variance / 2).exp() * noise, mean, log_variance
 
-    def moments_loss(self, z: Tensor) -> Tensor:
-        """(‖m‖² + ‖C − I‖²_F) / d of the running mean m and covariance C of codes, which `z` [N, d] is taken into.
+    def moments_loss(self, mean: Tensor) -> Tensor:
+        """(‖m‖² + ‖C − I‖²_F) / d of the running mean m and covariance C of μ, which `mean` [N, d] is taken into.
 
         The gradient is that of the running values as if the batch were all codes: by itself a batch smaller than d has
-        no covariance to speak of (DIP-VAE-II, Kumar et al. 2017, equation 7, with the mean as well).
+        no covariance to speak of (DIP-VAE-I, Kumar et al. 2017, equation 6, with the mean as well). Of μ and not of z,
+        whose covariance a network would rather fill with noise.
         """
-        with torch.autocast(z.device.type, enabled=False):  # differences from I are what counts
+        with torch.autocast(mean.device.type, enabled=False):  # differences from I are what counts
             with torch.no_grad():
-                self.code_mean.lerp_(z.mean(0), 1 - MOMENTS_DECAY)
-                apart = z - self.code_mean
-                self.code_covariance.lerp_(apart.T @ apart / len(z), 1 - MOMENTS_DECAY)
-                excess = self.code_covariance - torch.eye(z.shape[1], device=z.device)
+                self.code_mean.lerp_(mean.mean(0), 1 - MOMENTS_DECAY)
+                apart = mean - self.code_mean
+                self.code_covariance.lerp_(apart.T @ apart / len(mean), 1 - MOMENTS_DECAY)
+                excess = self.code_covariance - torch.eye(mean.shape[1], device=mean.device)
                 value = self.code_mean.square().sum() + excess.square().sum()
-            apart = z - self.code_mean
-            slope = 2 * (z @ self.code_mean) + 2 * ((apart @ excess) * apart).sum(1)
-            return (value + (slope - slope.detach()).mean()) / z.shape[1]
+            apart = mean - self.code_mean
+            slope = 2 * (mean @ self.code_mean) + 2 * ((apart @ excess) * apart).sum(1)
+            return (value + (slope - slope.detach()).mean()) / mean.shape[1]
