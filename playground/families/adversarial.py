@@ -102,6 +102,8 @@ class Generator(nn.Module):
             norm=settings.norm_g,
             dropout=settings.dropout_g,
         )
+        if isinstance(self.network, Growing):
+            self.network.noisy = settings.style_noise
         if settings.initial_gain != 1 and settings.architecture in ("mlp", "points"):
             for name, layer in self.network.named_children():
                 if name != "output":

@@ -391,6 +391,9 @@ class StyleGenerator(Growing):
         act: hidden activation, "leaky" or "relu".
         dropout: probability of dropping a hidden unit.
         mixing: probability of style mixing, 0.9 in the paper; a live attribute.
+
+    The attribute `noisy` = False draws no noise in training: the layers' strengths then stay at 0, and pictures are the
+    same with any noise.
     """
 
     def __init__(
@@ -411,7 +414,7 @@ class StyleGenerator(Growing):
         super().__init__(size, base)
         self.input_dim, self.w_dim, self.mixing = input_dim, w_dim or 2 * width, mixing
         self.mixed_dim = input_dim  # leading numbers of the vector that a second latent replaces: not those of a label
-        self.noise = "fixed"
+        self.noise, self.noisy = "fixed", True
         plan = [channels_at(side, width) for side in self.resolutions]
         options = {"norm": norm, "act": act, "dropout": dropout}
         self.mapping = Mapping(input_dim, self.w_dim, mapping_layers)
@@ -452,7 +455,7 @@ class StyleGenerator(Growing):
                 drawn = self.style_mixing.randn((len(vector), self.mixed_dim), vector.device).to(vector.dtype)
                 second = torch.cat([drawn, vector[:, self.mixed_dim :]], dim=1)
             w = self.style_mixing(w, self.mapping(second), 2 * (self.stage + 1), self.mixing)
-        return self.synthesis(w, "random")
+        return self.synthesis(w, "random" if self.noisy else "none")
 
     def styles(self, vector: Tensor) -> Tensor:
         """[N, input_dim] -> w [N, w_dim]; in training mode the mean of w follows."""

@@ -71,6 +71,16 @@ def test_a_code_is_drawn_alike_every_time(make_trainer: Make):
     assert torch.equal(plain.decode(z), plain(z))
 
 
+def test_without_noise_in_layers_pictures_are_of_their_codes_alone(make_trainer: Make):
+    trainer = make_trainer("stylegan", style_noise=False, style_mixing=0.0, grow=False)
+    for _ in range(3):
+        trainer.step()
+    network, vector = trainer.players["G"].network, torch.randn(4, 8)
+    assert torch.equal(network(vector), network(vector)), "in training mode"
+    w = network.styles(vector)
+    assert torch.equal(network.synthesis(w, "fixed"), network.synthesis(w, "none")), "strengths have moved"
+
+
 def test_the_mean_style_follows_while_there_are_no_samples(make_trainer: Make):
     trainer = make_trainer("stylegan", **ON, adversarial_from=1.0)
     trainer.step()
