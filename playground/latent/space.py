@@ -48,6 +48,7 @@ class LatentSpace:
 
     Attributes:
         styled: whether there are w, layers, noise and ψ.
+        noisy: whether noise in the layers changes anything; some style-based models learned without.
         z_dim, w_dim: lengths of the two vectors; w_dim is None where not styled.
         layers: how many style layers there are, 0 where not styled; with `layer_names` and `layer_resolutions`.
         classes: names of the classes that can be asked for; () where the model takes no label.
@@ -73,6 +74,7 @@ class LatentSpace:
         self.generator = model.modules["G"]
         self.network = self.generator.network
         self.styled = isinstance(self.network, StyleGenerator)
+        self.noisy = self.styled and self.network.noisy
         self.z_dim: int = model.settings.latent_dim
         self.w_dim: int | None = self.network.w_dim if self.styled else None
         self.layers: int = self.network.layer_count if self.styled else 0

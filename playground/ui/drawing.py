@@ -189,8 +189,8 @@ def facts(opened: Opened, key: str, readers: Sequence[Any], reader: Reader | Non
     names = [] if reader is None else zip(reader.names, reader.binary, strict=True)
     return {
         "key": key, "title": opened.source.title, "kind": opened.source.kind, "size": space.size,
-        "channels": space.channels, "data": space.info.name, "styled": space.styled, "layers": space.layers,
-        "layer_names": space.layer_names, "layer_resolutions": space.layer_resolutions,
+        "channels": space.channels, "data": space.info.name, "styled": space.styled, "noisy": space.noisy,
+        "layers": space.layers, "layer_names": space.layer_names, "layer_resolutions": space.layer_resolutions,
         "groups": groups(space) if space.styled else {},
         "classes": space.classes,
         "codes": None if codes is None else {"categorical": list(codes.categorical), "continuous": codes.continuous},

@@ -126,6 +126,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, preset, knobs in (
         ("faces-style", "stylegan", {"size": 64, "grow": False}),
         ("plain-faces", "dcgan", {"size": 32}),
+        ("calm-faces", "stylegan", {"size": 32, "grow": False, "style_noise": False}),
     ):
         settings = method_settings(preset, {**small, **knobs})
         trainer = Trainer(preset, settings, open_data("faces", size=settings.size, max_images=16))

@@ -68,7 +68,8 @@ def shares(page: Page) -> list[float]:
 def test_the_grid_gives_each_column_the_layers_of_each_row(gallery, visitor) -> None:
     page = visitor()
     open_mix(page, gallery.url)
-    assert page.locator(".pg-mix-bar select option").all_inner_texts() == ["faces-style"]  # the plain one has no styles
+    offered = page.locator(".pg-mix-bar select option").all_inner_texts()
+    assert sorted(offered) == ["calm-faces", "faces-style"]  # the plain one has no styles
     expect(page.locator(".pg-mix-cell")).to_have_count(20)
     assert shares(page) == [1.0] * 4 + [0.0] * 6
     columns, rows = [look(cell(page, -1, at)) for at in range(5)], [look(cell(page, at, -1)) for at in range(4)]
@@ -277,3 +278,14 @@ def test_on_a_phone_the_grid_scrolls_in_its_own_frame(gallery, visitor, scheme) 
     head.click()
     box = page.get_by_role("dialog").bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= 390 and box["y"] + box["height"] <= 844
+
+
+def test_a_model_that_learned_without_noise_offers_none(gallery, visitor) -> None:
+    page = visitor()
+    open_mix(page, gallery.url)
+    noise = page.get_by_role("group", name="Noise in all layers")
+    expect(noise).to_be_visible()
+    page.get_by_label("Model", exact=True).select_option(label="calm-faces")
+    expect(noise).to_be_hidden()
+    drawn(page)
+    assert look(cell(page, 0, 0)).std() > 0

@@ -181,6 +181,11 @@ def test_one_vector_serves_every_layer(styled: LatentSpace):
     assert styled.per_layer(w[0]).shape == (6, 8) and styled.per_layer(styled.per_layer(w)).shape == (3, 6, 8)
 
 
+def test_a_model_says_whether_it_learned_with_noise(make_space: Callable[..., LatentSpace], plain: LatentSpace):
+    assert make_space("stylegan").noisy
+    assert not make_space("stylegan", style_noise=False).noisy and not plain.noisy
+
+
 @pytest.mark.parametrize("layer", range(6))
 def test_psi_acts_on_the_layers_it_is_given(styled: LatentSpace, layer: int):
     w = styled.w_samples(2)

@@ -290,7 +290,8 @@
         layers.replaceChildren(parts.field("acts on", span.node, "Coarse layers hold pose and shape, fine ones colour and detail"));
         grain = parts.segment("Noise", [["fixed", "fixed", "Always the same grain"], ["none", "off", "No grain: smoother, less detail"], ["new", "new", "Another grain: hair and dots fall differently"]], "fixed", (name) => app.change(null, { noise: name === "new" ? recipes.newSeed() : name }));
         noise.replaceChildren(parts.field("Noise", grain.node, "The random detail that is added in every layer"));
-        layers.hidden = noise.hidden = !styled;
+        layers.hidden = !styled;
+        noise.hidden = !info.noisy;
         key = info.key;
       };
       return (recipe, info) => {

@@ -53,8 +53,9 @@
       this.lend = el("section.pg-mix-lend", { "aria-label": "Crossover" }, this.crossTitle = el("h3"), this.shortcuts, this.explain);
       this.cross = el("section.pg-mix-card.pg-mix-cross", { "aria-label": "Layer by layer" },
         el("h3", {}, "Layer by layer"), el("p.pg-fine", {}, "Each bar is a layer, named by its side in pixels. Click to switch it, drag for a share, sweep to paint."), this.shares.node,
-        el("div.pg-mix-noise", {}, el("h3", {}, "Noise"), this.noiseAll, this.reroll),
-        this.noises, el("p.pg-fine", {}, "What carries no meaning: grain, stray strands. One dot a layer: full is on, hollow off, dashed resampled."));
+        this.grain = el("div.pg-mix-grain", {},
+          el("div.pg-mix-noise", {}, el("h3", {}, "Noise"), this.noiseAll, this.reroll),
+          this.noises, el("p.pg-fine", {}, "What carries no meaning: grain, stray strands. One dot a layer: full is on, hollow off, dashed resampled.")));
 
       this.grid = new pg.MixGrid(this);
 
@@ -124,6 +125,7 @@
         this.work.hidden = false;
         this.shares.lay(facts);
         const sides = facts.layer_resolutions;
+        this.grain.hidden = !this.facts.noisy; // some models learned without noise
         this.noises.replaceChildren(...sides.map((side, at) => el(`div.pg-share${at && side !== sides[at - 1] ? ".apart" : ""}`, {}, el("button.pg-share-noise", { type: "button", "data-layer": at }))));
         this.drawShortcuts();
         this.grid.lay();
