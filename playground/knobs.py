@@ -153,7 +153,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("grow", "bool", False, "Progressive growing", "Start with small pictures and fade in one doubling after the other; for the style architecture.", "networks"),
     Knob("grow_from", "choice", 8, "Grow from", "Side of the first pictures.", "networks", choices=(4, 8, 16)),
     Knob("style_mixing", "float", 0.0, "Style mixing", "Share of training samples whose finer layers take the style of a second latent.", "networks", 0.0, 1.0, live=True),
-    Knob("style_noise", "bool", True, "Noise in layers", "Fresh noise in every style layer, for what is of chance in a picture: hair, stubble, grain. Flat drawings have none of it, and learn cleaner without.", "networks"),
+    Knob("style_noise", "bool", True, "Noise in layers", "Fresh noise in every style layer, for what is of chance in a picture: hair, stubble, grain. Off, the layers leave it out, in training and in every picture.", "networks", live=True),
     # --- condition
     Knob("condition", "choice", "none", "Condition", "How the class label enters the networks; needs pictures in class folders.", "condition", choices=("none", "onehot", "embedding", "projection")),
     Knob("auxiliary", "float", 0.0, "Class loss (ACGAN)", "Weight of telling the class: D's second task, a classifier's first; 0 is off.", "condition", 0.0, 100.0, live=True),

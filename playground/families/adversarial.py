@@ -450,6 +450,7 @@ class Adversarial(Family):
             generator.set_growth(*stage)
             self.players["D"].trunk.set_growth(*stage)
             generator.mixing, generator.mixed_dim = self.settings.style_mixing, self.settings.latent_dim
+            generator.noisy = self.settings.style_noise
 
     def _information(self, predicted: Tensor, codes: Tensor) -> Tensor:
         """Minus the variational bound on I(codes; picture), up to the codes' constant entropy."""
@@ -499,8 +500,9 @@ class Adversarial(Family):
         z = torch.from_numpy(seeded_latents(self.settings, count, seed)).to(device)
         layers.set_generator(generator, torch.Generator(device).manual_seed(seed))
         stage = self._growth()
-        if stage is not None:  # the average has its own copy of the stage
+        if stage is not None:  # the average has its own copy of the stage, and of what can be turned
             generator.network.set_growth(*stage)
+            generator.network.noisy = self.settings.style_noise
         return enlarge(generator(z, label, codes), self.info.size)
 
     def sample_points(self, network: nn.Module, count: int, generator: torch.Generator) -> Tensor:

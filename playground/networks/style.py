@@ -392,8 +392,7 @@ class StyleGenerator(Growing):
         dropout: probability of dropping a hidden unit.
         mixing: probability of style mixing, 0.9 in the paper; a live attribute.
 
-    The attribute `noisy` = False draws no noise in training: the layers' strengths then stay at 0, and pictures are the
-    same with any noise.
+    The attribute `noisy` = False leaves noise out of everything, whatever mode is asked for.
     """
 
     def __init__(
@@ -455,7 +454,7 @@ class StyleGenerator(Growing):
                 drawn = self.style_mixing.randn((len(vector), self.mixed_dim), vector.device).to(vector.dtype)
                 second = torch.cat([drawn, vector[:, self.mixed_dim :]], dim=1)
             w = self.style_mixing(w, self.mapping(second), 2 * (self.stage + 1), self.mixing)
-        return self.synthesis(w, "random" if self.noisy else "none")
+        return self.synthesis(w, "random")
 
     def styles(self, vector: Tensor) -> Tensor:
         """[N, input_dim] -> w [N, w_dim]; in training mode the mean of w follows."""
@@ -484,6 +483,7 @@ class StyleGenerator(Growing):
             shapes = f"[N, {self.w_dim}] or [N, {self.layer_count}, {self.w_dim}]"
             raise UsageError(f"Styles have the shape {shapes}, not {list(w.shape)}.")
         styles = [w] * needed if w.ndim == 2 else list(w.unbind(dim=1))
+        noise = noise if self.noisy else "none"
         each = [noise] * needed if isinstance(noise, str | bool | Tensor) else list(noise)
         if len(each) < needed:
             raise UsageError(

@@ -77,8 +77,21 @@ def test_without_noise_in_layers_pictures_are_of_their_codes_alone(make_trainer:
         trainer.step()
     network, vector = trainer.players["G"].network, torch.randn(4, 8)
     assert torch.equal(network(vector), network(vector)), "in training mode"
-    w = network.styles(vector)
-    assert torch.equal(network.synthesis(w, "fixed"), network.synthesis(w, "none")), "strengths have moved"
+    assert not any(p.any() for name, p in network.named_parameters() if name.endswith("noise.strength"))
+
+
+def test_noise_in_layers_can_be_left_out_on_the_way(make_trainer: Make):
+    trainer = make_trainer("stylegan", grow=False, steps=8, learning_rate_g=0.1)
+    trainer.run(until=4)
+    grainy, w = model_of(trainer).modules["G"].network, torch.randn(2, trainer.players["G"].network.w_dim)
+    assert not torch.equal(grainy.synthesis(w, "fixed"), grainy.synthesis(w, "none"))
+    before = trainer.sample_grid()[0]
+    trainer.change("style_noise", False)
+    assert not (trainer.sample_grid()[0] == before).all(), "the samples are drawn without it at once"
+    smooth = model_of(trainer).modules["G"].network
+    assert torch.equal(smooth.synthesis(w, "fixed"), grainy.synthesis(w, "none"))
+    trainer.step()
+    assert not trainer.players["G"].network.noisy
 
 
 def test_the_mean_style_follows_while_there_are_no_samples(make_trainer: Make):
