@@ -108,7 +108,8 @@ _add(
     FACES,
     "A style-based generator of cartoon portraits, 64 × 64. Its styles can be explored, mixed and steered. For 14,060 "
     "steps it learned with an encoder from reconstructions alone (learning rates 0.003 and 0.001, falling to half), "
-    "then against a discriminator; at the end the noise in its layers was left out. Outlines are soft.",
+    "then against a discriminator; at the end the noise in its layers was left out. Outlines are soft, eyes seldom "
+    "clear.",
     size=64, steps=18_010, batch_size=16, precision="bfloat16", grow=False, beta1=0.5, learning_rate_g=0.0005,
     learning_rate_d=0.002, reconstruction=2.4, perceptual=0.4, kl=0.003, moments=0.5, adversarial_from=0.6,
     validity=0.3, r1=0.1, style_noise=False, rate_decay="linear", decay_from=0.9, seed=1,
