@@ -146,6 +146,14 @@ def test_options_reach_the_benchmarks(tmp_path):
     assert options.quick and options.out == Path("x") and options.digits() == data
 
 
+def test_a_folder_of_archives_may_hold_the_digits(tmp_path):
+    options = options_of(parser().parse_args(["translation", "--data", str(tmp_path)]))
+    assert options.archives == tmp_path and options.data is None
+    (tmp_path / "mnist10k.zip").write_bytes(b"")
+    options = options_of(parser().parse_args(["digits", "--data", str(tmp_path)]))
+    assert options.digits() == tmp_path / "mnist10k.zip"
+
+
 def test_named_benchmarks_end_in_one_table_and_one_file(short, tmp_path, capsys):
     target = tmp_path / "deep" / "b.json"
     assert main(["memory", "fast", "memory", "--json", str(target), "--quick"]) == 0
@@ -328,9 +336,8 @@ def test_long_benchmark_goes_on_where_it_was_left(tmp_path, monkeypatch):
 def test_translators_without_pictures_or_models_are_said_not_to_be_run(tmp_path: Path, monkeypatch):
     from training.bench import translation
 
-    monkeypatch.setattr(translation, "ARCHIVES", tmp_path)
     monkeypatch.setattr(translation, "list_shipped", lambda kind: [])
-    rows = translation.run(Options(out=tmp_path))
+    rows = translation.run(Options(out=tmp_path, archives=tmp_path))
     assert [row.verdict for row in rows] == ["not run"] * 4
     assert "facades.zip is not there" in rows[0].note and all("is not shipped" in row.note for row in rows[1:])
 
@@ -371,7 +378,7 @@ def test_facades_are_compared_by_what_was_not_taught(tmp_path: Path, monkeypatch
         return real(preset, {**knobs, "width": 4, "size": 128}, store, options)
 
     monkeypatch.setattr(translation, "_trained", trained)
-    rows = translation.facades(Options(data=tmp_path / "data", seconds=0.5, out=tmp_path))
+    rows = translation.facades(Options(archives=tmp_path / "data", seconds=0.5, out=tmp_path))
     assert taken == [(1.0, 6), (0.0, 6)] and "3 facades of val" in rows[0].note
     found = {row.name: row.measured for row in rows}
     assert found["facades: L1, of the plain U-Net's"] == pytest.approx(

@@ -12,7 +12,7 @@ from typing import Any
 from playground.devices import resolve_device
 from playground.errors import PlaygroundError, UsageError
 from training.bench import BENCHMARKS, find_benchmark
-from training.bench.common import DIGITS, Options, Row, machine, not_run, table, write_json
+from training.bench.common import ARCHIVES, DIGITS, Options, Row, machine, not_run, table, write_json
 
 
 def parser() -> argparse.ArgumentParser:
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
 
     flag("names", f"which to run (default: {standard})", nargs="*", metavar="NAME")
     flag("--json", "where the figures go (default: bench.json)", default="bench.json", metavar="FILE")
-    flag("--data", "digits in ten class folders (default: ../shared/data/mnist10k.zip where it is)", metavar="ZIP")
+    flag("--data", "a zip of digits, or the folder of the example archives (default: ../shared/data)", metavar="PATH")
     flag("--device", "auto, cpu, cuda or cuda:N; auto measures throughput on both (default: auto)", default="auto")
     flag("--threads", "CPU threads of live-view, digits and presets (default: torch's choice; digits: 2)", metavar="N")
     flag("--seconds", "training time of digits (180), of each of presets (120) and of collapse (60)", metavar="N")
@@ -54,9 +54,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def options_of(flags: argparse.Namespace) -> Options:
     """The checked options; raises UsageError."""
-    data = Path(flags.data).expanduser() if flags.data else DIGITS
-    if flags.data and not data.is_file():
-        raise UsageError(f"There is no zip '{flags.data}': check the path given with --data.")
+    data = Path(flags.data).expanduser() if flags.data else ARCHIVES
+    if flags.data and not data.exists():
+        raise UsageError(f"There is no zip or folder '{flags.data}': check the path given with --data.")
+    archives = data if data.is_dir() else ARCHIVES
+    digits = data / DIGITS if data.is_dir() else data
     seconds = None if flags.seconds is None else _number("--seconds", flags.seconds, 1, 86400)
     threads = 0 if flags.threads is None else _number("--threads", flags.threads, 1, 1024)
     if threads != round(threads):
@@ -67,8 +69,8 @@ def options_of(flags: argparse.Namespace) -> Options:
     only = tuple(name.strip() for name in (flags.only or "").split(",") if name.strip())
     resolve_device(flags.device)
     return Options(
-        data=data if data.is_file() else None, device=flags.device, threads=round(threads), seconds=seconds,
-        seeds=round(seeds), only=only, quick=flags.quick, out=Path(flags.out),
+        data=digits if digits.is_file() else None, archives=archives, device=flags.device, threads=round(threads),
+        seconds=seconds, seeds=round(seeds), only=only, quick=flags.quick, out=Path(flags.out),
         say=lambda text: print(f"… {text}", file=sys.stderr, flush=True),
     )  # fmt: skip
 

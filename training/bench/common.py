@@ -22,7 +22,8 @@ from typing import Any, NamedTuple
 from playground.errors import DataError
 
 ROOT = Path(__file__).resolve().parents[2]
-DIGITS = ROOT.parent / "shared" / "data" / "mnist10k.zip"
+ARCHIVES = ROOT.parent / "shared" / "data"
+DIGITS = "mnist10k.zip"  # of the archives
 NOT_RUN = "not run"
 
 
@@ -30,7 +31,8 @@ NOT_RUN = "not run"
 class Options:
     """How to run.
 
-    `data` is a zip of digits in class folders, or None where there is none; `device` is "auto", "cpu", "cuda" or
+    `data` is a zip of digits in class folders, or None where there is none; `archives` is the folder of the example
+    archives (facades.zip, emoji-noto.zip, ...), packed or unpacked; `device` is "auto", "cpu", "cuda" or
     "cuda:N"; `threads` are the CPU threads of what trains for long (0: its own choice); `seconds` is the training time
     of `digits`, `presets` and `collapse` (None: their own); `seeds` is how many `collapse` runs each with (0: its own
     number) and `only` the presets and sets it, or the parts `translation`, is cut down to (empty: all); `quick` asks
@@ -38,6 +40,7 @@ class Options:
     """
 
     data: Path | None = None
+    archives: Path = ARCHIVES
     device: str = "auto"
     threads: int = 0
     seconds: float | None = None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from playground.errors import unknown
 from playground.model import list_shipped, load_model
-from training.bench.common import ROOT, Options, Row, not_run, threads
+from training.bench.common import Options, Row, not_run, threads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from playground.model import Model
 
 NAME = "translation"
-ARCHIVES = ROOT.parent / "shared" / "data"
 SECONDS = 300.0  # of processor time for each network that is trained here
 BATCH = 32
 
@@ -159,7 +158,7 @@ def upscaling(options: Options) -> list[Row]:
 
 def _unpacked(name: str, options: Options) -> Path:
     """The folder of an example archive, unpacked once."""
-    base = options.data if options.data is not None and options.data.is_dir() else ARCHIVES
+    base = options.archives
     if (base / name).is_dir():
         return base / name
     archive = base / f"{name}.zip"
