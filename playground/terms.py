@@ -140,13 +140,17 @@ def continuous_information(mean: Tensor, codes: Tensor, log_variance: Tensor | N
     return (nll + 0.5 * math.log(2 * math.pi)).flatten(1).sum(1).mean()
 
 
-def normal_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+def normal_divergence(mean: Tensor, log_variance: Tensor | None = None) -> Tensor:
     """KL(N(μ, σ²) ‖ N(0, 1)) = ½ (μ² + σ² − 1 − log σ²) in nats, the mean over batch and code numbers.
 
     Kingma & Welling 2013, appendix B, divided by the length of the code so that a weight means the same for any.
 
     Args:
-        mean, log_variance: [N, d] each.
+        mean: [N, ...].
+        log_variance: of the same shape; None is σ = 1, which leaves μ²/2.
     """
-    mean, log_variance = _wide(mean), _wide(log_variance)
+    mean = _wide(mean)
+    if log_variance is None:
+        return mean.square().mean() / 2
+    log_variance = _wide(log_variance)
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "playground"
 
 #: from left to right; a room may import from the groups before its own, and from itself
 GROUPS = (
-    ("errors",),
+    ("errors", "lookup"),
     ("knobs", "distributed", "devices", "edges"),
     ("runs",),  # the run folder on disk; exports read it
     (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from playground.errors import unknown
+from playground.lookup import named
 
 if TYPE_CHECKING:
     from playground.data.base import DataInfo
@@ -46,8 +46,7 @@ def family_class(name: str) -> type[Family]:
     """The class behind a family's name; raises UsageError for an unknown one."""
     if name not in FAMILIES:
         raise unknown("family", name, FAMILIES)
-    module, _, attribute = FAMILIES[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    return named(FAMILIES[name])
 
 
 def build_family(name: str, settings: Settings, info: DataInfo) -> Family:

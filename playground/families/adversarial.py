@@ -14,6 +14,7 @@ with d the distance of `features-v1` where the paper takes D's features: an E an
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -31,8 +32,8 @@ from playground.families.base import (
     Phase,
     Terms,
     check_one_sided,
+    default_extractor,
     objective_options,
-    perceptual_distance,
 )
 from playground.knobs import Settings
 from playground.networks import build_generator, build_trunk, layers
@@ -215,6 +216,11 @@ def code_layout(settings: Settings) -> Codes | None:
     return Codes(categorical, settings.code_continuous) if categorical or settings.code_continuous else None
 
 
+def encoder_of(settings: Settings, info: DataInfo) -> Posterior:
+    """The encoder that learns beside the generator of these settings."""
+    return Posterior(settings.architecture, info.channels, info.size, settings.width, settings.latent_dim)
+
+
 class Made(NamedTuple):
     """A batch of fakes and what they were made from."""
 
@@ -237,8 +243,7 @@ class Adversarial(Family):
         discriminator = EnergyDiscriminator if self.objective.energy else Discriminator
         self.players = {"D": discriminator(settings, info), "G": Generator(settings, info)}
         if settings.reconstruction > 0:
-            dims = (info.channels, info.size, settings.width, settings.latent_dim)
-            self.players["E"] = Posterior(settings.architecture, *dims)
+            self.players["E"] = encoder_of(settings, info)
         self.buffer = stabilisers.ReplayBuffer(settings.replay_buffer) if settings.replay_buffer else None
         self._made: Made | None = None  # fakes that D has just seen, with their graph, for G to answer for
         self._scores: dict[str, Tensor] = {}
@@ -314,6 +319,11 @@ class Adversarial(Family):
             result["pulling_away"] = s.pulling_away * terms.pulling_away(says.features)
         return result | again
 
+    @cached_property
+    def _extractor(self) -> Any:
+        """Opened at the first step that sees with it, and kept: looking for it means reading the shelf."""
+        return default_extractor(next(self.players["G"].parameters()).device)
+
     def _reconstruction_terms(self, real: Tensor, label: Tensor | None) -> Terms:
         """What E and G lose together on pictures [N, C, s, s], s the side that G draws at present."""
         s = self.settings
@@ -321,7 +331,7 @@ class Adversarial(Family):
         drawn = self.players["G"].decode(z, label).float()
         distance = pyramid_l1(drawn, real).mean()
         if s.perceptual > 0:
-            distance = distance + s.perceptual * perceptual_distance(drawn, real).mean()
+            distance = distance + s.perceptual * self._extractor.distance(drawn, real).mean()
         result = {"reconstruction": s.reconstruction * distance}
         if s.kl > 0:
             result["kl"] = s.kl * terms.normal_divergence(mean, log_variance)
@@ -446,11 +456,14 @@ class Adversarial(Family):
         """Bring both players to the stage that the schedule asks for."""
         stage = self._growth()
         if stage is not None:
-            generator = self.players["G"].network
-            generator.set_growth(*stage)
+            self._settle(self.players["G"].network, stage)
             self.players["D"].trunk.set_growth(*stage)
-            generator.mixing, generator.mixed_dim = self.settings.style_mixing, self.settings.latent_dim
-            generator.noisy = self.settings.style_noise
+
+    def _settle(self, network: Growing, stage: tuple[int, float]) -> None:
+        """Bring a generator, or its average, which has a copy of its own, to a stage and to the knobs as they are."""
+        network.set_growth(*stage)
+        network.mixing, network.mixed_dim = self.settings.style_mixing, self.settings.latent_dim
+        network.noisy = self.settings.style_noise
 
     def _information(self, predicted: Tensor, codes: Tensor) -> Tensor:
         """Minus the variational bound on I(codes; picture), up to the codes' constant entropy."""
@@ -500,9 +513,8 @@ class Adversarial(Family):
         z = torch.from_numpy(seeded_latents(self.settings, count, seed)).to(device)
         layers.set_generator(generator, torch.Generator(device).manual_seed(seed))
         stage = self._growth()
-        if stage is not None:  # the average has its own copy of the stage, and of what can be turned
-            generator.network.set_growth(*stage)
-            generator.network.noisy = self.settings.style_noise
+        if stage is not None:
+            self._settle(generator.network, stage)
         return enlarge(generator(z, label, codes), self.info.size)
 
     def sample_points(self, network: nn.Module, count: int, generator: torch.Generator) -> Tensor:
@@ -615,14 +627,12 @@ class Adversarial(Family):
             pictures = torch.zeros(
                 2, info.channels * settings.packing + whole.maps.extra_channels, info.size, info.size
             )
-        encoder = []
-        if settings.reconstruction > 0:
-            posterior = Posterior(settings.architecture, info.channels, info.size, settings.width, settings.latent_dim)
-            pictures_in = torch.zeros(2, info.channels, info.size, info.size)
-            encoder = [("Encoder", describe_network(posterior, pictures_in))]
         name = "Critic" if objectives.OBJECTIVES[settings.objective].critic else "Discriminator"
         shown = [("Generator", describe_network(generator.network, vector)), (name, describe_network(body, pictures))]
-        return shown + encoder
+        if settings.reconstruction > 0:
+            pictures = torch.zeros(2, info.channels, info.size, info.size)
+            shown.append(("Encoder", describe_network(encoder_of(settings, info), pictures)))
+        return shown
 
 
 def draw_latents(settings: Settings, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:

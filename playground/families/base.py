@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from playground import stabilisers
 from playground.data.base import Batch, DataInfo
 from playground.errors import UsageError
 from playground.knobs import Settings
+from playground.lookup import named
 from playground.objectives import Objective
 from playground.schedules import noise_sigma
 
@@ -171,18 +171,14 @@ def smoothed_options(objective: Objective, settings: Settings) -> dict[str, Any]
     return options
 
 
-#: whose eyes `perceptual_distance` sees with, by name as families are: a trained model, and models are made of families
-EXTRACTOR = "playground.metrics.features:default_extractor"
-
-
-def perceptual_distance(a: Tensor, b: Tensor) -> Tensor:
-    """How far pictures [N, C, h, w] are apart in the features of a shipped classifier: [N], 0 for the same.
+def default_extractor(device: torch.device) -> Any:
+    """The shipped classifier whose features tell how alike pictures are: `playground.metrics.features`, by name as
+    families are, since it is a trained model, and models are made of families.
 
     Raises:
-        UsageError: the classifier is missing.
+        UsageError: it is missing.
     """
-    module, _, attribute = EXTRACTOR.partition(":")
-    return getattr(importlib.import_module(module), attribute)(str(a.device)).distance(a, b)
+    return named("playground.metrics.features:default_extractor")(str(device))
 
 
 def check_one_sided(info: DataInfo) -> None:

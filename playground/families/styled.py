@@ -24,7 +24,8 @@ from playground.families.sides import distance, paint, sheet, sides_of
 from playground.families.unpaired import Unpaired, check_together, judges
 from playground.knobs import Settings
 from playground.networks.describe import describe as describe_network
-from playground.networks.styles import SharedCoder, StyleCoder, reference_size, standard_divergence
+from playground.networks.styles import SharedCoder, StyleCoder, reference_size
+from playground.terms import normal_divergence
 
 STYLES = 4  # a picture of the grid is shown in so many
 
@@ -197,12 +198,12 @@ class SharedLatent(Unpaired):
             if s.reconstruction > 0:
                 result[f"image_{name}"] = s.reconstruction * distance(coders.decode(self._codes[here], here), x)
             if s.kl > 0:
-                result[f"kl_{name}"] = s.kl * standard_divergence(self._means[here])
+                result[f"kl_{name}"] = s.kl * normal_divergence(self._means[here])
             if s.cycle > 0:
                 mean = coders.mean(fake, there)
                 result[f"cycle_{name}"] = s.cycle * distance(coders.decode(self._noisy(mean), here), x)
                 if s.kl > 0:
-                    result[f"cycle_kl_{name}"] = s.kl * standard_divergence(mean)
+                    result[f"cycle_kl_{name}"] = s.kl * normal_divergence(mean)
         return result
 
     @classmethod

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib
 import os
 import queue
 import secrets
@@ -19,6 +18,7 @@ from concurrent.futures import Future, InvalidStateError
 from typing import Any, Protocol
 
 from playground.errors import UsageError, unknown
+from playground.lookup import named
 
 #: kinds of labs: "module:class" of the engine
 ENGINES = {"arena": "playground.labs.arena:Arena", "line": "playground.labs.line:Line"}
@@ -184,7 +184,6 @@ class Labs:
         """
         if not isinstance(kind, str) or kind not in ENGINES:
             raise unknown("lab", str(kind), ENGINES)
-        module, _, name = ENGINES[kind].partition(":")
         with self._lock:
             self._labs = {key: lab for key, lab in self._labs.items() if not lab.closed}
             old = self._labs.get(instead_of)
@@ -198,7 +197,7 @@ class Labs:
                 if time.monotonic() - longest.seen < IDLE_SECONDS:
                     raise UsageError(f"{MOST_LABS} labs are open already: try again in a few minutes.")
                 self._labs.pop(longest.id).close()
-            lab = Lab(owner, kind, lambda: getattr(importlib.import_module(module), name)(**options))
+            lab = Lab(owner, kind, lambda: named(ENGINES[kind])(**options))
             self._labs[lab.id] = lab
             return lab
 

@@ -37,7 +37,7 @@ from playground.families import initialising
 from playground.latent.space import LatentSpace
 from playground.model import Model
 from playground.networks import build_trunk
-from playground.networks.layers import LEAK
+from playground.networks.posterior import CodeReader
 from playground.pixels import pyramid_l1
 from playground.runs import atomic_write, disk_errors
 
@@ -54,7 +54,7 @@ EVERY = 50  # steps between two reports
 LIMITS = {"size": (16, 1024), "channels": (1, 16), "w_dim": (1, 4096), "layers": (1, 32), "width": (1, 256)}
 
 
-class Encoder(nn.Module):
+class Encoder(CodeReader):
     """[N, channels, size, size] in [-1, 1] -> w [N, w_dim]; `styles` gives w+ [N, layers, w_dim].
 
     Args:
@@ -64,21 +64,15 @@ class Encoder(nn.Module):
     """
 
     def __init__(self, size: int, channels: int, w_dim: int, layers: int, width: int = 32):
-        super().__init__()
+        trunk = build_trunk("dcgan", channels=channels, size=size, width=width)
+        super().__init__(trunk, 16 * width, (1 + layers) * w_dim)  # it starts close to the mean
         self.shape = {"size": size, "channels": channels, "w_dim": w_dim, "layers": layers, "width": width}
-        self.trunk = build_trunk("dcgan", channels=channels, size=size, width=width)
-        hidden = 16 * width
-        self.dense = nn.Linear(self.trunk.feature_dim, hidden)
-        self.head = nn.Linear(hidden, (1 + layers) * w_dim)
-        nn.init.normal_(self.head.weight, 0.0, 0.1 / math.sqrt(hidden))  # it starts close to the mean
-        nn.init.zeros_(self.head.bias)
         self.register_buffer("mean", torch.zeros(w_dim))
         self.register_buffer("basis", torch.eye(w_dim))
 
     def coordinates(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """v₀ [N, w_dim] and the layers' v_l [N, layers, w_dim] of pictures [N, channels, size, size]."""
-        hidden = F.leaky_relu(self.dense(self.trunk(pictures)), LEAK)
-        out = self.head(hidden).float().unflatten(1, (-1, len(self.mean)))
+        out = self.read(pictures).unflatten(1, (-1, len(self.mean)))
         return out[:, 0], out[:, 1:]
 
     def forward(self, pictures: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ class LatentSpace:
 
     Attributes:
         styled: whether there are w, layers, noise and ψ.
-        noisy: whether noise in the layers changes anything; some style-based models learned without.
+        noisy: whether noise in the layers changes anything; some style-based models leave it out.
         z_dim, w_dim: lengths of the two vectors; w_dim is None where not styled.
         layers: how many style layers there are, 0 where not styled; with `layer_names` and `layer_resolutions`.
         classes: names of the classes that can be asked for; () where the model takes no label.

@@ -8,12 +8,11 @@ list of architectures is free.
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from playground.errors import UsageError, unknown
+from playground.lookup import named
 
 if TYPE_CHECKING:
     from torch import nn
@@ -172,7 +171,7 @@ def build_generator(
         raise UsageError("A generator needs an input of at least one number: set a latent size of 1 or more.")
     if activation not in ACTIVATIONS:
         raise unknown("activation", activation, ACTIVATIONS)
-    build = _load(row.generator)
+    build = named(row.generator)
     return build(
         input_dim=input_dim,
         channels=channels,
@@ -212,7 +211,7 @@ def build_trunk(
     row = _check(architecture, channels=channels, size=size, width=width, depth=depth, norm=norm, dropout=dropout)
     if minibatch not in MINIBATCH:
         raise unknown("minibatch layer", minibatch, MINIBATCH)
-    build = _load(row.trunk)
+    build = named(row.trunk)
     return build(
         channels=channels,
         size=size,
@@ -255,8 +254,3 @@ def _check(
                 f"A depth of {depth} does not fit '{name}' at {size} pixels: set 1 to {most}, or leave it open."
             )
     return row
-
-
-def _load(path: str) -> Callable[..., nn.Module]:
-    module, _, function = path.partition(":")
-    return getattr(importlib.import_module(module), function)

@@ -19,7 +19,28 @@ FIRST_LOG_VARIANCE = -2.0
 MOMENTS_DECAY = 0.98  # of the running moments of codes, a batch
 
 
-class Posterior(nn.Module):
+class CodeReader(nn.Module):
+    """A trunk and two dense layers that read `count` numbers from pictures; the first answers lie close to 0.
+
+    Args:
+        trunk: pictures -> features [N, trunk.feature_dim].
+        hidden: width of the first dense layer.
+    """
+
+    def __init__(self, trunk: nn.Module, hidden: int, count: int):
+        super().__init__()
+        self.trunk = trunk
+        self.dense = nn.Linear(trunk.feature_dim, hidden)
+        self.head = nn.Linear(hidden, count)
+        nn.init.normal_(self.head.weight, 0.0, 0.1 * hidden**-0.5)
+        nn.init.zeros_(self.head.bias)
+
+    def read(self, pictures: Tensor) -> Tensor:
+        """[N, C, S, S] -> [N, count] float32."""
+        return self.head(F.leaky_relu(self.dense(self.trunk(pictures)), LEAK)).float()
+
+
+class Posterior(CodeReader):
     """[N, channels, size, size] in [-1, 1] -> (μ, log σ²), each [N, code_dim] float32.
 
     Args:
@@ -31,21 +52,15 @@ class Posterior(nn.Module):
     """
 
     def __init__(self, architecture: str, channels: int, size: int, width: int, code_dim: int):
-        super().__init__()
         architecture = "dcgan" if architecture == "style" else architecture
-        self.trunk = build_trunk(architecture, channels=channels, size=size, width=width)
-        hidden = max(128, 3 * code_dim)
-        self.dense = nn.Linear(self.trunk.feature_dim, hidden)
-        self.head = nn.Linear(hidden, 2 * code_dim)
-        nn.init.normal_(self.head.weight, 0.0, 0.1 * hidden**-0.5)
-        nn.init.zeros_(self.head.bias)
+        trunk = build_trunk(architecture, channels=channels, size=size, width=width)
+        super().__init__(trunk, max(128, 3 * code_dim), 2 * code_dim)
         nn.init.constant_(self.head.bias[code_dim:], FIRST_LOG_VARIANCE)
         self.register_buffer("code_mean", torch.zeros(code_dim))
         self.register_buffer("code_covariance", torch.eye(code_dim))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        hidden = F.leaky_relu(self.dense(self.trunk(x)), LEAK)
-        mean, log_variance = self.head(hidden).float().chunk(2, dim=1)
+        mean, log_variance = self.read(x).chunk(2, dim=1)
         return mean, log_variance.clamp(*LOG_VARIANCES)
 
     def draw(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:

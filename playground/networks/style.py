@@ -483,7 +483,8 @@ class StyleGenerator(Growing):
             shapes = f"[N, {self.w_dim}] or [N, {self.layer_count}, {self.w_dim}]"
             raise UsageError(f"Styles have the shape {shapes}, not {list(w.shape)}.")
         styles = [w] * needed if w.ndim == 2 else list(w.unbind(dim=1))
-        noise = noise if self.noisy else "none"
+        if not self.noisy:
+            noise = "none"
         each = [noise] * needed if isinstance(noise, str | bool | Tensor) else list(noise)
         if len(each) < needed:
             raise UsageError(

@@ -202,11 +202,6 @@ class SharedCoder(nn.Module):
         return self.decoders[side](self.shared_decoder(z))
 
 
-def standard_divergence(mean: Tensor) -> Tensor:
-    """KL(N(mean, 1) ‖ N(0, 1)) = mean²/2 in nats, the mean over the code's numbers (arXiv 1703.00848, section 3)."""
-    return mean.float().square().mean() / 2
-
-
 def reference_size(height: int, width: int, size: int) -> tuple[int, int]:
     """The size to bring a picture to before its style is read: its shorter side `size`, as in training.
 

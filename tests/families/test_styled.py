@@ -12,7 +12,8 @@ from torch.distributions import Normal, kl_divergence
 
 from playground.errors import UsageError
 from playground.model import load_model, model_of
-from playground.networks.styles import AdaptiveNorm, StyleCoder, reference_size, standard_divergence
+from playground.networks.styles import AdaptiveNorm, StyleCoder, reference_size
+from playground.terms import normal_divergence
 from playground.trainer import Trainer
 
 Make = Callable[..., Trainer]
@@ -60,10 +61,10 @@ def test_examples_of_a_style_are_brought_to_the_size_of_training(size: tuple[int
 
 
 def test_the_divergence_is_that_of_two_normal_distributions():
-    assert standard_divergence(torch.full((2, 3, 4, 4), 2.0)).item() == 2.0
+    assert normal_divergence(torch.full((2, 3, 4, 4), 2.0)).item() == 2.0
     mean = noise(2, 3, 4, 4)
     expected = kl_divergence(Normal(mean, 1.0), Normal(0.0, 1.0)).mean()
-    assert standard_divergence(mean).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert normal_divergence(mean).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_the_terms_of_unit(make_trainer: Make):

@@ -57,8 +57,7 @@ def options_of(flags: argparse.Namespace) -> Options:
     data = Path(flags.data).expanduser() if flags.data else ARCHIVES
     if flags.data and not data.exists():
         raise UsageError(f"There is no zip or folder '{flags.data}': check the path given with --data.")
-    archives = data if data.is_dir() else ARCHIVES
-    digits = data / DIGITS if data.is_dir() else data
+    archives, digits = (data, data / DIGITS) if data.is_dir() else (ARCHIVES, data)
     seconds = None if flags.seconds is None else _number("--seconds", flags.seconds, 1, 86400)
     threads = 0 if flags.threads is None else _number("--threads", flags.threads, 1, 1024)
     if threads != round(threads):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.errors import PlaygroundError, UsageError
+from playground.lookup import named
 from training.train import Parser, Progress, stopping
 from training.zoo.recipes import RECIPES, Recipe, find_recipe
 
@@ -150,10 +151,7 @@ def _store(recipe: Recipe, place: str, flags: argparse.Namespace) -> Any:
 
     settings, device = recipe.settings, resolve_device(flags.device)
     if recipe.source.builder:
-        import importlib
-
-        module, _, function = recipe.source.builder.partition(":")
-        return getattr(importlib.import_module(module), function)(settings, place).to(device)
+        return named(recipe.source.builder)(settings, place).to(device)
     return open_data(place, **data_options(recipe.preset, settings), data_dir=flags.data_dir, device=device)
 
 

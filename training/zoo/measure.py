@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 
 import torch
@@ -12,6 +11,7 @@ from playground import pixels
 from playground.data.base import Batch, ImageStore, label_numbers, split
 from playground.families.paired import shrink
 from playground.families.supervised import Reading, binary_columns, scores
+from playground.lookup import named
 from playground.metrics.features import default_extractor
 from playground.model import Model
 from training.zoo.recipes import Recipe
@@ -67,8 +67,7 @@ def unseen_pairs(recipe: Recipe, model: Model, place: str) -> Batch:
     """Pairs that a translator was not taught: drawn anew where its data is drawn by code, else those its builder keeps
     back."""
     if recipe.source.builder:
-        module, _, function = recipe.source.builder.partition(":")
-        store = getattr(importlib.import_module(module), function)(model.settings, place, held=True)
+        store = named(recipe.source.builder)(model.settings, place, held=True)
     else:
         from playground.data.registry import open_data
 

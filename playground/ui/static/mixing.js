@@ -125,7 +125,7 @@
         this.work.hidden = false;
         this.shares.lay(facts);
         const sides = facts.layer_resolutions;
-        this.grain.hidden = !this.facts.noisy; // some models learned without noise
+        this.grain.hidden = !facts.noisy; // some models leave noise out
         this.noises.replaceChildren(...sides.map((side, at) => el(`div.pg-share${at && side !== sides[at - 1] ? ".apart" : ""}`, {}, el("button.pg-share-noise", { type: "button", "data-layer": at }))));
         this.drawShortcuts();
         this.grid.lay();
