@@ -15,7 +15,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -187,18 +187,18 @@ def measure(player: Player, data: str, seed: int, seconds: float) -> dict[str, A
     return {**report, "steps": trainer.step_count, "seconds": spent, "finite": bool(torch.isfinite(drawn).all())}
 
 
-def train_for(trainer: Any, seconds: float) -> float:
+def train_for(trainer: Any, seconds: float, clock: Callable[[], float] = time.process_time) -> float:
     """Step for so much processor time or the settings' number of steps, whichever ends first; returns the time spent.
 
     Where the learning rate falls over the run, the run is made to end with the time: its length is set anew at every
-    look, from the pace so far.
+    look, from the pace so far. `clock` tells the seconds.
     """
     falls = trainer.settings.rate_decay != "constant"
-    most, started = trainer.settings.steps, time.process_time()
+    most, started = trainer.settings.steps, clock()
     spent = 0.0
     while spent < seconds and trainer.step_count < trainer.settings.steps:
         trainer.step()
-        spent = time.process_time() - started
+        spent = clock() - started
         if trainer.step_count % LOOK == 0 or trainer.step_count == 20:
             if falls:
                 trainer.settings["steps"] = min(most, max(trainer.step_count + 1, _length(trainer, seconds, spent)))
