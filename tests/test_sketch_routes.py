@@ -136,7 +136,7 @@ def test_the_list_names_translators_with_their_sides(client):
     assert set(rows) == {LINES, MAPS, STYLES, OWN}
     assert [side["channels"] for side in rows[LINES]["sides"]] == [1, 3]
     assert rows[MAPS]["sides"][0]["labels"] == list(LABELS) and rows[MAPS]["paired"] and not rows[STYLES]["paired"]
-    assert rows[OWN]["thumb"] is None, "its data are not at hand"
+    assert rows[OWN]["thumb"].startswith("sketch/thumb.png")
     thumb = client.get("/" + rows[MAPS]["thumb"])
     assert shown(thumb.content).shape == (SIZE, 2 * SIZE, 3) and "immutable" in thumb.headers["cache-control"]
     left = shown(thumb.content)[:, :SIZE].reshape(-1, 3)
@@ -162,7 +162,7 @@ def test_what_is_told_of_a_translator(client, model, kinds, chance):
     assert [way["kind"] for way in told["ways"]] == kinds and told["dropout"] is chance
     for way in told["ways"]:
         assert way["size"] == SIZE and way["bytes"] == SIZE * SIZE * way["source"]["channels"]
-        assert way["realism"] and way["example"]
+        assert way["realism"]
     assert [one["name"] for one in told["detectors"]] == list(DETECTORS)
 
 
@@ -335,12 +335,12 @@ def test_examples_are_held_out_drawings(client, model, size):
         assert max(one) < len(LABELS) and len(set(one)) > 3
 
 
-def test_a_model_of_own_pictures_has_no_examples(client):
-    told = client.post("/sketch/open", json={"model": OWN}, headers=TOLD).json()
-    assert not told["ways"][0]["example"]
-    for path in ("example", "thumb.png"):
-        answer = client.get(f"/sketch/{path}", params={"model": OWN})
-        assert answer.status_code == 400 and "not at hand" in answer.json()["error"]
+def test_a_model_of_own_pictures_is_tried_with_drawn_things(client):
+    one, other = example(client, OWN), example(client, OWN, 2)
+    assert one != other
+    drawn = sketching.drawn_in(one, sketching.way_of(load_model(OWN), None))
+    assert sketching.raw(drawn) == one and drawn.std() > 0.1, "something is there"
+    assert client.get("/sketch/thumb.png", params={"model": OWN}).status_code == 200
 
 
 def photo() -> np.ndarray:

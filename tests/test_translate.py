@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
-from playground.data import faces
+from playground.data import faces, symbols
 from playground.data.base import DataInfo, Side
 from playground.data.images import open_picture
 from playground.errors import DataError, UsageError
@@ -290,6 +290,14 @@ def test_examples_suit_the_side_they_are_for(side: Side):
     if side.labels:
         assert len((first.add(1) * 127.5).round().unique()) > 3
     assert translate_tiled(model, first).shape == (1, 3, side.size, side.size)
+
+
+def test_a_model_of_portraits_is_tried_with_portraits_and_another_with_things():
+    model = build("pix2pix", (FLAT, FLAT))
+    thing = example(model, "AB", 0)
+    assert torch.equal(thing, symbols.picture(0, FLAT.size))
+    model.info = replace(model.info, name="faces-edges")
+    assert not torch.equal(example(model, "AB", 0)[..., :2, :2], thing[..., :2, :2]), "a backdrop instead of white"
 
 
 # --- picture files as they come

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -201,6 +201,11 @@ _DISTANCES = {
     "heart": _heart,
     "crescent": _crescent,
 }
+
+
+def outline_of(shape: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """(x, y) -> the distance to one of `SHAPES` of radius about 1 around the origin, negative inside."""
+    return _DISTANCES[shape]
 
 
 def class_labels(factors: Factors) -> Tensor:

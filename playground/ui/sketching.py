@@ -26,6 +26,7 @@ from playground.data.registry import DATASETS, open_data
 from playground.edges import DETECTORS, detect_edges
 from playground.errors import UsageError, unknown
 from playground.export import write_animation
+from playground.translate import example as something
 from playground.ui.drawing import encoded, image
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def facts(opened: Opened, key: str) -> dict[str, Any]:
     found = [
         {
             "name": way.name, "kind": way.kind, "size": way.size, "bytes": way.bytes,
-            "source": asdict(way.source), "target": asdict(way.target), "example": has_examples(model),
+            "source": asdict(way.source), "target": asdict(way.target),
             "realism": has_realism(opened, way),
         }
         for way in ways(model).values()
@@ -208,22 +209,13 @@ def translated(opened: Opened, data: bytes, direction: Any, seed: int | None, re
 # Drawings that nobody drew
 
 
-def has_examples(model: Model) -> bool:
-    """Whether the model's data are drawn by code, so that fresh ones can be had."""
-    spec = DATASETS.get(model.info.name)
-    return spec is not None and spec.kind == "drawn"
-
-
 def example(opened: Opened, direction: Any, seed: int) -> bytes:
-    """A drawing that the model was not trained on, from fresh factors of its data; raw bytes.
-
-    Raises:
-        UsageError: the model's data are pictures, of which none are at hand.
-    """
+    """A drawing that the model was not trained on: from fresh factors, where its data are drawn by code; raw bytes."""
     model = translator(opened)
     way = way_of(model, direction)
-    if not has_examples(model):
-        raise UsageError("This model learned from pictures that are not at hand here, so there is no example to draw.")
+    spec = DATASETS.get(model.info.name)
+    if spec is None or spec.kind != "drawn":
+        return raw(something(model, way.name, seed))
     batch = open_data(model.info.name, size=way.size, seed=HELD_OUT + seed, max_images=2).take(torch.tensor([0]))
     return raw(batch.targets if way.name == "BA" else batch.images)
 

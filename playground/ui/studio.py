@@ -34,7 +34,6 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from playground.data.registry import DATASETS
 from playground.errors import DataError, PlaygroundError, UsageError
 from playground.methods import METHODS
 from playground.runs import atomic_write, disk_errors, list_runs
@@ -788,12 +787,10 @@ def _translate_first(opened: Opened) -> None:
 
 
 def _thumb(facts: Mapping[str, Any], query: str) -> str | None:
-    """The address of a model's own thumbnail; a translator has one where its data, drawn by code, give an example."""
+    """The address of a model's own thumbnail; super-resolution has none: it is not drawn for."""
     if facts["kind"] != "translator":
         return f"explore/thumb.png?{query}"
-    data = DATASETS.get(facts["data"])
-    drawn = data is not None and data.kind == "drawn" and facts["scale"] == 1
-    return f"sketch/thumb.png?{query}" if drawn else None
+    return f"sketch/thumb.png?{query}" if facts["scale"] == 1 else None
 
 
 def _row(key: str, title: str, kind: str, facts: Mapping[str, Any], thumb: str | None) -> dict[str, Any]:

@@ -214,7 +214,7 @@
       this.showTool();
       const kept = suits ? null : this.kept(way);
       if (kept && !this.board.isBlank(kept)) this.board.load(kept);
-      else if (way.example && this.board.isBlank(this.board.raw())) await pg.act(() => this.showExample(roll(), true));
+      else if (this.board.isBlank(this.board.raw())) await pg.act(() => this.showExample(roll(), true));
       this.changed();
       this.settled();
     }
@@ -225,7 +225,6 @@
       this.inputNote.textContent = side(way.source, way.size);
       this.outputNote.textContent = `${facts.title}${facts.live ? `, step ${pg.number(facts.step)}` : ""}`;
       this.tip.textContent = TIPS[way.kind];
-      this.example.hidden = !way.example;
       this.detector.hidden = way.kind !== "drawing";
       this.load.title = { drawing: "Draw the edges of a picture of yours", labels: "Give each pixel of a picture of yours the label of the nearest colour", picture: "Start from a picture of yours" }[way.kind];
       this.variant.hidden = !facts.dropout;
