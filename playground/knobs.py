@@ -152,6 +152,8 @@ KNOBS: dict[str, Knob] = _table(
     Knob("code_dim", "int", 64, "EBGAN code size", "Numbers in the middle of D's auto-encoder.", "networks", 2, 1024, log=True),
     Knob("grow", "bool", False, "Progressive growing", "Start with small pictures and fade in one doubling after the other; for the style architecture.", "networks"),
     Knob("grow_from", "choice", 8, "Grow from", "Side of the first pictures.", "networks", choices=(4, 8, 16)),
+    Knob("w_dim", "int", 0, "Size of w", "Numbers in a style; 0 is twice the width.", "networks", 0, 1024),
+    Knob("style_start", "choice", "constant", "First maps", "What the coarsest maps are: the same for all pictures (constant), or drawn from the first style as well (styles), which learns faster where things are.", "networks", choices=("constant", "styles")),
     Knob("style_mixing", "float", 0.0, "Style mixing", "Share of training samples whose finer layers take the style of a second latent.", "networks", 0.0, 1.0, live=True),
     Knob("style_noise", "bool", True, "Noise in layers", "Fresh noise in every style layer, for what is of chance in a picture: hair, stubble, grain. Off, the layers leave it out, in training and in every picture.", "networks", live=True),
     # --- condition

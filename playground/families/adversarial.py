@@ -92,6 +92,7 @@ class Generator(nn.Module):
         self.codes = code_layout(settings)
         # in G a projection has no counterpart: the label comes in as an embedding
         kind = "embedding" if settings.condition == "projection" else settings.condition
+        own = {"w_dim": settings.w_dim, "start": settings.style_start} if settings.architecture == "style" else {}
         self.label_input = LabelInput(kind, len(info.classes), min(settings.latent_dim, 50))
         self.network = build_generator(
             settings.architecture,
@@ -102,6 +103,7 @@ class Generator(nn.Module):
             depth=hidden_layers(settings),
             norm=settings.norm_g,
             dropout=settings.dropout_g,
+            **own,
         )
         if isinstance(self.network, Growing):
             self.network.noisy = settings.style_noise

@@ -9,7 +9,7 @@ list of architectures is free.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from playground.errors import UsageError, unknown
 from playground.lookup import named
@@ -149,6 +149,7 @@ def build_generator(
     norm: str = "default",
     dropout: float = 0.0,
     activation: str = "default",
+    **own: Any,
 ) -> nn.Module:
     """A generator: `forward(vector [N, input_dim]) -> [N, channels, size, size]` in [-1, 1].
 
@@ -162,6 +163,7 @@ def build_generator(
         norm: one of `NORMS`; "default" is the architecture's own.
         dropout: probability of dropping a hidden unit, in [0, 1).
         activation: hidden activation; "default" is the architecture's own, "leaky" is LeakyReLU of slope 0.2.
+        own: what this architecture alone knows ("style": `w_dim` and `start`, see `style.generator`).
 
     Raises:
         UsageError: an unknown name or a value out of range.
@@ -181,6 +183,7 @@ def build_generator(
         norm=norm,
         dropout=dropout,
         activation=activation,
+        **own,
     )
 
 

@@ -39,6 +39,9 @@ GAIN = math.sqrt(2 / (1 + LEAK**2))  # keeps the mean square of a signal through
 MAPPING_RATE = 0.01  # of the mapping network's learning rate to the others' (section 2 of the 2018 paper)
 W_MEAN_DECAY = 0.995
 NOISE_MODES = ("random", "fixed", "none")
+#: What the first maps are: the learned constant of the paper, or that with a dense layer of the first style added. From
+#: a constant alone, where things are must come out of the sizes of whole maps.
+STARTS = ("constant", "styles")
 Noise = str | bool | Tensor
 
 
@@ -222,15 +225,22 @@ class StyleLayer(nn.Module):
 
 
 class StyleBlock(nn.Module):
-    """One resolution: two style layers. The first block holds the learned constant and has one convolution only."""
+    """One resolution: two style layers. The first block holds the learned constant and has one convolution only.
 
-    def __init__(self, in_channels: int | None, channels: int, side: int, w_dim: int, **options):
+    `drawn_start`: a dense layer of the first style is added to the constant (see `STARTS`).
+    """
+
+    def __init__(
+        self, in_channels: int | None, channels: int, side: int, w_dim: int, *, drawn_start: bool = False, **options
+    ):
         super().__init__()
         self.const = nn.Parameter(torch.randn(1, channels, side, side)) if in_channels is None else None
+        self.start = EqualLinear(w_dim, channels * side**2) if in_channels is None and drawn_start else None
         self.first = StyleLayer(in_channels, channels, side, w_dim, enlarge=in_channels is not None, **options)
         self.second = StyleLayer(channels, channels, side, w_dim, enlarge=False, **options)
         self.block_title = "Style block"
-        start = "constant · conv 3×3" if in_channels is None else "2 × conv 3×3 · bilinear ×2"
+        constant = "constant" if self.start is None else "constant + dense"
+        start = f"{constant} · conv 3×3" if in_channels is None else "2 × conv 3×3 · bilinear ×2"
         self.block_detail = f"{start} · noise" + (" · AdaIN" if options["norm"] else " · style")
 
     def forward(
@@ -238,7 +248,10 @@ class StyleBlock(nn.Module):
     ) -> Tensor:
         """x [N, C, S/2, S/2] (None at the first block); two styles [N, w_dim] and two noises -> [N, channels, S, S]."""
         if self.const is not None:
-            x = self.const.expand(len(w[0]), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+            x = self.const.expand(len(w[0]), -1, -1, -1)
+            if self.start is not None:
+                x = x + self.start(w[0]).view_as(x)
+            x = x.contiguous(memory_format=torch.channels_last)
         return self.second(self.first(x, w[0], noise[0], generator), w[1], noise[1], generator)
 
 
@@ -387,6 +400,7 @@ class StyleGenerator(Growing):
         width: the unit of width, see `channels_at`; also sets `w_dim`, twice the width, unless that is given.
         mapping_layers: dense layers of the mapping network; the paper has 8.
         base: side of the learned constant.
+        start: one of `STARTS`.
         norm: False leaves the normalisation out of AdaIN: the style scales and shifts each map as it is.
         act: hidden activation, "leaky" or "relu".
         dropout: probability of dropping a hidden unit.
@@ -405,17 +419,20 @@ class StyleGenerator(Growing):
         w_dim: int | None = None,
         mapping_layers: int = 4,
         base: int = 4,
+        start: str = "constant",
         norm: bool = True,
         act: str = "leaky",
         dropout: float = 0.0,
         mixing: float = 0.0,
     ):
         super().__init__(size, base)
+        if start not in STARTS:
+            raise unknown("start", start, STARTS)
         self.input_dim, self.w_dim, self.mixing = input_dim, w_dim or 2 * width, mixing
         self.mixed_dim = input_dim  # leading numbers of the vector that a second latent replaces: not those of a label
         self.noise, self.noisy = "fixed", True
         plan = [channels_at(side, width) for side in self.resolutions]
-        options = {"norm": norm, "act": act, "dropout": dropout}
+        options = {"norm": norm, "act": act, "dropout": dropout, "drawn_start": start == "styles"}
         self.mapping = Mapping(input_dim, self.w_dim, mapping_layers)
         self.style_mixing = StyleMixing()
         self.blocks = nn.ModuleList(
@@ -620,17 +637,22 @@ def generator(
     norm: str,
     dropout: float,
     activation: str,
+    w_dim: int = 0,
+    start: str = "constant",
 ) -> StyleGenerator:
     """[N, input_dim] -> [N, channels, size, size]. Options as in `build_generator`.
 
     norm "default" is AdaIN, "none" leaves its normalisation out. `depth` doublings start from a larger constant.
+    `w_dim` 0 is twice the width. `start` as in `StyleGenerator`.
     """
     return StyleGenerator(
         input_dim,
         channels,
         size,
         width=width,
+        w_dim=w_dim or None,
         base=4 if depth is None else size >> depth,
+        start=start,
         norm=norm != "none",
         act="leaky" if activation == "default" else activation,
         dropout=dropout,

@@ -17,6 +17,7 @@ from playground.networks.describe import describe, sketch_svg
 from playground.networks.layers import Dropout, Random, parameter_count, set_generator
 from playground.networks.style import (
     GAIN,
+    STARTS,
     W_MEAN_DECAY,
     EqualConv2d,
     EqualLinear,
@@ -168,6 +169,32 @@ def test_channels_do_not_depend_on_the_size_and_the_default_has_about_two_millio
         assert large.blocks.state_dict()[key].shape == value.shape
     assert [channels_at(2**i, 64) for i in range(2, 8)] == sorted(channels_at(2**i, 64) for i in range(2, 8))[::-1]
     assert 1.5e6 < parameter_count(StyleGenerator(128, 3, 64)) < 2.5e6
+
+
+def test_the_first_maps_are_a_constant_or_follow_the_first_style():
+    plain, drawn = (
+        build_generator("style", input_dim=6, channels=3, size=16, width=4, start=start, w_dim=12) for start in STARTS
+    )
+    assert plain.w_dim == drawn.w_dim == 12 != build_generator("style", input_dim=6, channels=3, size=16, width=4).w_dim
+
+    def first_maps(net: StyleGenerator) -> torch.Tensor:
+        seen = []
+        hook = net.blocks[0].first.noise.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]))
+        w = torch.randn(3, 1, net.w_dim).repeat(1, net.layer_count, 1)
+        w[2, 0] = w[1, 0]  # another picture with the same first style
+        net.synthesis(w, "none")
+        hook.remove()
+        return seen[0].expand(3, -1, -1, -1)
+
+    one, other, same = first_maps(plain)
+    assert torch.equal(one, other) and torch.equal(other, same)
+    one, other, same = first_maps(drawn)
+    assert not torch.allclose(one, other, atol=0.1) and torch.equal(other, same)
+    with torch.no_grad():
+        drawn.blocks[0].start.weight.zero_()
+    torch.testing.assert_close(first_maps(drawn), drawn.blocks[0].const.expand(3, -1, -1, -1))
+    with pytest.raises(UsageError, match="constant"):
+        build_generator("style", input_dim=6, channels=3, size=16, width=4, start="noise")
 
 
 # --- Styles and noise ---
