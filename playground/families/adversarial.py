@@ -14,7 +14,6 @@ with d the distance of `features-v1` where the paper takes D's features: an E an
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -32,7 +31,6 @@ from playground.families.base import (
     Phase,
     Terms,
     check_one_sided,
-    default_extractor,
     objective_options,
 )
 from playground.knobs import Settings
@@ -321,11 +319,6 @@ class Adversarial(Family):
             result["pulling_away"] = s.pulling_away * terms.pulling_away(says.features)
         return result | again
 
-    @cached_property
-    def _extractor(self) -> Any:
-        """Opened at the first step that sees with it, and kept: looking for it means reading the shelf."""
-        return default_extractor(next(self.players["G"].parameters()).device)
-
     def _reconstruction_terms(self, real: Tensor, label: Tensor | None) -> Terms:
         """What E and G lose together on pictures [N, C, s, s], s the side that G draws at present."""
         s = self.settings
@@ -333,7 +326,7 @@ class Adversarial(Family):
         drawn = self.players["G"].decode(z, label).float()
         distance = pyramid_l1(drawn, real).mean()
         if s.perceptual > 0:
-            distance = distance + s.perceptual * self._extractor.distance(drawn, real).mean()
+            distance = distance + s.perceptual * self.extractor.distance(drawn, real).mean()
         result = {"reconstruction": s.reconstruction * distance}
         if s.kl > 0:
             result["kl"] = s.kl * terms.normal_divergence(mean, log_variance)

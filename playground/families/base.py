@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -135,6 +136,18 @@ class Family(ABC):
         sigma = noise_sigma(self.step, s.instance_noise, s.instance_noise_steps) if s.instance_noise > 0 else 0.0
         return stabilisers.instance_noise(images, sigma, self.generator) if sigma > 0 else images
 
+    @cached_property
+    def extractor(self) -> Any:
+        """The shipped classifier whose features tell how alike pictures are (`playground.metrics.features`, by name as
+        families are, since it is a trained model, and models are made of families). Opened at the first step that
+        sees with it, and kept: looking for it means reading the shelf.
+
+        Raises:
+            UsageError: it is missing.
+        """
+        device = next(next(iter(self.players.values())).parameters()).device
+        return named("playground.metrics.features:default_extractor")(str(device))
+
     def check_repeats(self, generator_steps: int) -> None:
         """Raise UsageError where G can't learn more than once a step: it answers for the very fakes that D has seen."""
         if generator_steps > 1 and not self.repeats_generator:
@@ -169,16 +182,6 @@ def smoothed_options(objective: Objective, settings: Settings) -> dict[str, Any]
     if objective.soft_targets and settings.label_smoothing:
         options["real_target"] = 1 - settings.label_smoothing
     return options
-
-
-def default_extractor(device: torch.device) -> Any:
-    """The shipped classifier whose features tell how alike pictures are: `playground.metrics.features`, by name as
-    families are, since it is a trained model, and models are made of families.
-
-    Raises:
-        UsageError: it is missing.
-    """
-    return named("playground.metrics.features:default_extractor")(str(device))
 
 
 def check_one_sided(info: DataInfo) -> None:

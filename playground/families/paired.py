@@ -1,12 +1,13 @@
 r"""The paired family: one generator from A to B, shown what it should have drawn; a discriminator may judge as well.
 
-    L_G = validity · L_adv(D(x, G(x))) + λ · ‖y − G(x)‖₁ + μ · Σ_i ‖D_i(x, y) − D_i(x, G(x))‖₁
+    L_G = validity · L_adv(D(x, G(x))) + λ · ‖y − G(x)‖₁ + μ · Σ_i ‖D_i(x, y) − D_i(x, G(x))‖₁ + π · δ(y, G(x))
     L_D = the objective's, on the patches of (x, y) and (x, G(x))
 
 pix2pix (Isola et al. 2016, arXiv 1611.07004), with the feature matching and the scales of pix2pixHD (Wang et al. 2017,
 arXiv 1711.11585) as switches; SPADE (Park et al. 2019, arXiv 1903.07291); segmentation, where B is a label map, λ
 weighs the cross-entropy and there may be no D; and super-resolution (Ledig et al. 2016, arXiv 1609.04802), where A is B
-made smaller and D sees the result alone.
+made smaller and D sees the result alone. δ, off unless π is set, is the distance in features of a network trained
+before (equation 5 there; Johnson et al. 2016, arXiv 1603.08155): features-v1, at any size.
 """
 
 from __future__ import annotations
@@ -103,6 +104,8 @@ class Paired(Family):
             )
         if s.reconstruction > 0:
             result["reconstruction"] = s.reconstruction * self._distance(fake, y)
+        if s.perceptual > 0:
+            result["perceptual"] = s.perceptual * self.extractor.distance(fake.float(), y).mean()
         with torch.no_grad():
             self._errors = {"error_taught": _error(fake.detach(), y, self.target)}
         return result
@@ -261,6 +264,8 @@ def check_together(settings: Settings, info: DataInfo) -> None:
         )
     if s.translator == "spade" and not sides_of(info)[0].labels:
         raise UsageError(f"SPADE starts from a label map and '{info.name}' has none: use 'faces-labels', or pix2pix.")
-    if s.validity <= 0 and s.reconstruction <= 0:
-        raise UsageError("Nothing is left to learn: set validity or reconstruction above 0.")
+    if s.perceptual > 0 and sides_of(info)[1].labels:
+        raise UsageError("A label map has no features to compare: set perceptual to 0.")
+    if s.validity <= 0 and s.reconstruction <= 0 and s.perceptual <= 0:
+        raise UsageError("Nothing is left to learn: set validity, reconstruction or perceptual above 0.")
     check_judged_by_patches(s)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 import torch
 
 from playground.data.base import Batch, DataInfo, ImageStore, PairStore, Side, label_numbers, split
+from playground.data.registry import open_data
 from playground.errors import UsageError
 from playground.families import build_family
 from playground.families.paired import shrink
@@ -118,6 +120,30 @@ def test_feature_matching_is_nil_for_the_truth_itself(make_trainer: Make):
     batch = trainer.store.take(torch.arange(4))
     trainer.family._seen, trainer.family._fake = (batch.images, batch.targets), batch.targets.clone().requires_grad_()
     assert trainer.family.generator_terms(batch)["feature_matching"].item() == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("preset", ["pix2pix", "srgan"])
+def test_the_perceptual_term_is_nil_for_the_truth_and_leads_to_it(make_trainer: Make, preset: str):
+    trainer = make_trainer(preset, perceptual=2.0, validity=0.0, reconstruction=0.0)
+    batch = trainer.store.take(torch.arange(4))
+    truth = batch.images if batch.targets is None else batch.targets
+    near, far = (truth.clone().add_(amount).requires_grad_() for amount in (0.0, 0.5))
+    found = []
+    for fake in (near, far):
+        trainer.family._seen, trainer.family._fake = (batch.images, truth), fake
+        found.append(trainer.family.generator_terms(batch)["perceptual"])
+    assert found[0].item() == pytest.approx(0, abs=1e-6) and found[1].item() > 0.01
+    assert torch.autograd.grad(found[1], far)[0].abs().sum() > 0
+    trainer.step()
+    assert set(trainer.metrics()) >= {"term_g_perceptual"}, "it is enough to learn from"
+
+
+def test_a_label_map_has_no_features():
+    store = open_data("faces-segmentation", size=16, max_images=16)
+    for weight in (1.0, 0.0):
+        knobs = method_settings("unet-segmentation", {"size": 16, "perceptual": weight})
+        with pytest.raises(UsageError, match="perceptual") if weight else nullcontext():
+            Trainer("unet-segmentation", knobs, store)
 
 
 def test_identity_and_cycle_can_be_left_out(make_trainer: Make):

@@ -164,6 +164,9 @@ def translation_formula(values: Settings) -> str:
     elif values.reconstruction:
         terms.append(weighted("reconstruction", r"\mathbb{E}\,\lVert y - G(x)\rVert_1"))
         notes.append(r"Where $y$ is a label map, $\lVert\cdot\rVert_1$ stands for the cross-entropy of its labels.")
+    if values.perceptual and not coded and not values.cycle:
+        terms.append(weighted("perceptual", r"\mathbb{E}\,\delta(y, G(x))"))
+        notes.append(r"$\delta$ is the distance in the features of a network trained before, features-v1.")
     if values.feature_matching and not coded:
         terms.append(weighted("feature_matching", r"\mathbb{E}\,\lVert\phi(x, y) - \phi(x, G(x))\rVert_1"))
         notes.append(r"$\phi$ are the maps inside D, of all its layers.")
