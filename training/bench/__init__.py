@@ -37,6 +37,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         Benchmark("memory", "memory that 60,000 small pictures take", "memory"),
         Benchmark("digits", "how recognisable digits are after a few minutes on two CPU cores", "digits"),
         Benchmark("explore", "how long a slider of the Explore tab waits for its picture", "explore"),
+        Benchmark("sketch", "how long a stroke of the Sketch tab waits for its picture", "sketch"),
         Benchmark("lab", "how often a second the Lab tab is drawn anew while it trains", "lab"),
         Benchmark("translate", "how long a large picture takes through a translator, and how much memory", "translate"),
         Benchmark("quality", "what the shipped models are worth: digits, steering, paths, inversion", "quality"),

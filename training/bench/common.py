@@ -236,3 +236,15 @@ def write_json(path: Path, rows: Iterable[Row], facts: Mapping[str, Any], **sett
     part = path.with_name(f".{path.name}.part")
     part.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(path)
+
+
+def latencies(
+    benchmark: str, name: str, times: Sequence[float], targets: Sequence[tuple[float, float | None]]
+) -> list[Row]:
+    """A row for each (percentile, target in ms) of times in ms; p50 and p95 without targets."""
+    rows = []
+    for percentile, target in targets or ((50.0, None), (95.0, None)):
+        value = statistics.quantiles(times, n=100, method="inclusive")[round(percentile) - 1]
+        note = f"{len(times)} times, {min(times):.1f} to {max(times):.0f} ms"
+        rows.append(Row(benchmark, f"{name}, p{percentile:.0f}", value, "ms", target, at_most=True, note=note))
+    return rows

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 from playground.errors import TrainingError
 from playground.model import list_shipped
-from training.bench.common import Options, Row, not_run
+from training.bench.common import Options, Row, latencies, not_run
 from training.bench.serving import Server, app_arguments, browser, free_port
 
 MODEL = "faces-style"
@@ -38,9 +37,9 @@ def run(options: Options) -> list[Row]:
         opened = server.post("/explore/open", {"model": MODEL})
         options.say("explore: frames")
         frames(server, opened["recipe"], 20)  # warm
-        rows += _rows("a frame's answer", frames(server, opened["recipe"], count), ANSWERS)
+        rows += latencies("explore", "a frame's answer", frames(server, opened["recipe"], count), ANSWERS)
         grids = [mixing_grid(server, opened, seed) for seed in range(4 if options.quick else 24)]
-        rows += _rows("5 × 5 mixing grid", grids[2:], ((50.0, MIXING),))
+        rows += latencies("explore", "5 × 5 mixing grid", grids[2:], ((50.0, MIXING),))
         with browser(server, "explore") as page:
             if page:
                 page.wait_for_function("window.playground?.frames?.shown > 0", timeout=60_000)
@@ -49,7 +48,7 @@ def run(options: Options) -> list[Row]:
             options.say("explore: beside a training")
             with training(server):
                 beside = frames(server, opened["recipe"], count // 3)
-                rows += _rows("a frame's answer beside a training", beside, () if page else TRAINING)
+                rows += latencies("explore", "a frame's answer beside a training", beside, () if page else TRAINING)
                 rows += _screen(page, "a frame on the screen beside a training", count // 3, TRAINING)
     return rows
 
@@ -114,14 +113,4 @@ def _screen(page: Any, name: str, count: int, targets: Sequence[tuple[float, flo
     times = page.evaluate("window.playground.frames.times")
     if len(times) < count // 3:
         return [Row("explore", name, None, note=f"only {len(times)} of {count} moves were drawn")]
-    return _rows(name, times, targets)
-
-
-def _rows(name: str, times: Sequence[float], targets: Sequence[tuple[float, float]]) -> list[Row]:
-    """A row for each (percentile, target in ms), or p50 and p95 without targets."""
-    rows = []
-    for percentile, target in targets or ((50.0, None), (95.0, None)):
-        value = statistics.quantiles(times, n=100, method="inclusive")[round(percentile) - 1]
-        note = f"{len(times)} moves, {min(times):.1f} to {max(times):.0f} ms"
-        rows.append(Row("explore", f"{name}, p{percentile:.0f}", value, "ms", target, at_most=True, note=note))
-    return rows
+    return latencies("explore", name, times, targets)

@@ -97,13 +97,16 @@ class Server:
         return json.loads(body)
 
     def post_bytes(self, path: str, value: Any, connection: http.client.HTTPConnection | None = None) -> bytes:
-        """The body that answers a JSON object, over `connection` if one is kept open.
+        """The body that answers a JSON object, or bytes sent as they are, over `connection` if one is kept open.
 
         Raises:
             TrainingError: another status than 200.
         """
         own = connection or self.connect()
-        own.request("POST", path, json.dumps(value), {"Content-Type": "application/json", "X-Playground": "1"})
+        raw = isinstance(value, bytes)
+        kind = "application/octet-stream" if raw else "application/json"
+        sent = value if raw else json.dumps(value)
+        own.request("POST", path, sent, {"Content-Type": kind, "X-Playground": "1"})
         answer = own.getresponse()
         body = answer.read()
         if connection is None:
