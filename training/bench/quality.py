@@ -55,11 +55,12 @@ def steering(options: Options) -> list[Row]:
     """Classifier-gradient control: how often the target flips, and the held attribute that changes most often."""
     from playground.latent.reader import Reader
     from playground.latent.space import LatentSpace
-    from playground.latent.steer import measure_steering
+    from playground.latent.steer import THOROUGH, measure_steering
 
     space = LatentSpace(load_model("faces-style"))
     guide, judge = (Reader(load_model(name)) for name in ("faces-attributes", "faces-attributes-judge"))
-    found = measure_steering(space, guide, judge, count=16 if options.quick else 64)
+    as_the_tab = {"steps": 40, "step_size": 0.5, "layers": (0, space.layers - 1), **THOROUGH}
+    found = measure_steering(space, guide, judge, count=16 if options.quick else 64, **as_the_tab)
     rows = []
     for each in found:
         worst = max(each.held, key=each.held.get)

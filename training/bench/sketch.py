@@ -63,7 +63,8 @@ def answers(server: Server, way: dict[str, Any], count: int) -> list[float]:
 
 def strokes(page: Any, count: int) -> list[float]:
     """Milliseconds from the pen's event to its picture, of all pictures that `count` strokes brought."""
-    ready = "(({ facts, busy, wanted, result }) => facts && result && !busy && !wanted)(window.playground?.sketch || {})"
+    ready = "(({ facts, busy, wanted, result }) => facts && result && !busy && !wanted)"
+    ready += "(window.playground?.sketch || {})"
     page.wait_for_function(ready, timeout=90_000)
     page.evaluate("playground.sketch.times.length = 0")
     box = page.locator(".pg-sk-canvas").bounding_box()
