@@ -379,7 +379,8 @@ def test_facades_are_compared_by_what_was_not_taught(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(translation, "_trained", trained)
     rows = translation.facades(Options(archives=tmp_path / "data", seconds=0.5, out=tmp_path))
-    assert [count for _, count in taken] == [6, 6] and taken[0][0] > taken[1][0] == 0.0 and "3 facades of val" in rows[0].note
+    assert [count for _, count in taken] == [6, 6] and taken[0][0] > taken[1][0] == 0.0
+    assert "3 facades of val" in rows[0].note
     found = {row.name: row.measured for row in rows}
     assert found["facades: L1, of the plain U-Net's"] == pytest.approx(
         100 * found["facades, pix2pix: l1"] / found["facades, U-Net, L1 alone: l1"]
