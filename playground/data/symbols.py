@@ -30,12 +30,12 @@ class _Sheet:
         self.x, self.y = x.expand(1, grid, grid), y.expand(1, grid, grid)
 
     def fill(self, distance: Tensor, code: str, below: str = "") -> Tensor:
-        """A shape in the colour `code`, going over into `below` at its foot; returns its distance."""
+        """A shape in the colour `code`, going over into `below` from its middle to its foot; returns its distance."""
         colours = self.painter.tone(code)[:, :, None, None]
         if below:
-            inside = torch.where(distance < 0, self.y, torch.nan)
-            top, foot = (torch.nan_to_num(part, nan=0.0) for part in (inside.nanmean(), inside[~inside.isnan()].max()))
-            share = ((self.y - top) / (foot - top).clamp(min=1e-3)).clamp(0, 1)
+            inside = self.y[distance < 0]
+            middle, foot = inside.mean(), inside.max()
+            share = ((self.y - middle) / (foot - middle).clamp(min=1e-3)).clamp(0, 1)
             colours = colours.lerp(self.painter.tone(below)[:, :, None, None], share[:, None])
         self.painter.tint(self.whole, self.painter.cover(distance), colours)
         return distance

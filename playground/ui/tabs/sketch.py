@@ -10,7 +10,7 @@ from playground.ui.tabs.train import TrainTab, fill_preset, mount_script
 _HEAD = """
 <header class='pg-page-head pg-wide'><h2>Sketch</h2>
 <p>A translator turns drawings into pictures while you draw.
-<b>Try first:</b> rub out the mouth with the eraser, draw another, and watch the face follow.</p></header>
+<b>Try first:</b> rub a part out with the eraser, draw another, and watch the picture follow.</p></header>
 """
 _PRESET = "pix2pix"  # of pictures without drawings it learns from their edges
 
