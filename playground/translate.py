@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from playground.data import faces, symbols
-from playground.data.registry import DATASETS
+from playground.data.registry import drawn
 from playground.edges import detect_edges
 from playground.errors import PlaygroundError, UsageError
 
@@ -364,12 +364,11 @@ def example(model: Model, direction: str = "AB", number: int = 0) -> Tensor:
     emoji. The same `number` shows the same person or thing on any side; none of them is in a training set.
     """
     side = model.side(direction)
-    ours = DATASETS.get(model.info.name)
-    if not side.labels and (ours is None or ours.kind != "drawn"):
-        thing = symbols.picture(number, _grid(side.size))
+    grid = 1 << max(4, min(8, math.ceil(math.log2(side.size))))  # what can be drawn: powers of two from 16 to 256
+    if not side.labels and not drawn(model.info.name):
+        thing = symbols.picture(number, grid)
         return _sized(thing if side.channels == 3 else detect_edges(thing, "drawing"), side.size)
     factors = faces.sample_factors(1, torch.Generator().manual_seed(_EXAMPLE_SEEDS + number))
-    grid = _grid(side.size)
     if side.labels:
         labels = faces.label_map(factors, grid)[None].float()
         labels = labels if side.labels == faces.LABELS else labels % len(side.labels)
@@ -377,11 +376,6 @@ def example(model: Model, direction: str = "AB", number: int = 0) -> Tensor:
     if side.channels == 1:
         return _sized(faces.edges(factors, grid), side.size)
     return _sized(faces.render(factors, grid, "ink" if "ink" in side.name.lower() else "flat"), side.size)
-
-
-def _grid(size: int) -> int:
-    """The side of a drawing that shows `size` pixels: drawings have powers of two from 16 to 256."""
-    return 1 << max(4, min(8, math.ceil(math.log2(size))))
 
 
 def _sized(picture: Tensor, height: int, width: int = 0, *, labels: bool = False) -> Tensor:

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from playground.data.base import Batch, DataInfo, DrawnStore
 from playground.errors import UsageError, unknown
@@ -581,6 +582,12 @@ class InkPainter(Painter):
 
 
 STYLES: dict[str, type[Painter]] = {"flat": FlatPainter, "ink": InkPainter}
+
+
+def shrunk(pictures: Tensor, size: int) -> Tensor:
+    """Pictures [N, C, S, S] of `size` pixels a side, averaged where they were drawn on a finer grid (S a multiple)."""
+    finer = pictures.shape[-1] // size
+    return avg_pool2d(pictures, finer) if finer > 1 else pictures
 
 
 def check_style(style: str) -> str:

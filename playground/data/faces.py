@@ -15,11 +15,19 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from playground.data import drawing
 from playground.data.base import Batch, DrawnStore
-from playground.data.drawing import STYLES, EdgePainter, Factors, LabelPainter, Painter, check_factors, check_size
+from playground.data.drawing import (
+    STYLES,
+    EdgePainter,
+    Factors,
+    LabelPainter,
+    Painter,
+    check_factors,
+    check_size,
+    shrunk,
+)
 from playground.data.portrait import FACTORS, LABELS, PALETTE, VIEW, draw_portrait, holds, scaled
 
 __all__ = (
@@ -96,7 +104,7 @@ def render(factors: Factors, size: int, style: str = "flat", device: torch.devic
     parts = []
     for part in _parts(factors, grid, device):
         picture = _paint(painter, part, grid, 1 / size)
-        parts.append(avg_pool2d(picture, grid // size) if grid > size else picture)
+        parts.append(shrunk(picture, size))
     return torch.cat(parts).mul_(2).sub_(1) if parts else torch.zeros(0, 3, size, size)
 
 
@@ -121,7 +129,7 @@ def edges(factors: Factors, size: int) -> Tensor:
     parts = []
     for part in _parts(factors, grid):
         picture = _paint(EdgePainter, part, grid, 1 / size)
-        parts.append(avg_pool2d(picture, grid // size) if grid > size else picture)
+        parts.append(shrunk(picture, size))
     return torch.cat(parts).mul_(2).sub_(1) if parts else torch.zeros(0, 1, size, size)
 
 

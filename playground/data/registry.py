@@ -75,6 +75,11 @@ def of_points(data: str | Sequence[str]) -> bool:
     return isinstance(data, str) and known(data) and DATASETS[data].kind == "points"
 
 
+def drawn(data: str) -> bool:
+    """True for the name of a set that is drawn by code, of which fresh pictures can be had."""
+    return known(data) and DATASETS[data].kind == "drawn"
+
+
 def title(data: str | Sequence[str]) -> str:
     """A short readable name for a data set or path."""
     if isinstance(data, str):

@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from playground.data import drawing
 from playground.data.base import Batch, DrawnStore
@@ -33,6 +32,7 @@ from playground.data.drawing import (
     ellipse,
     factor_table,
     rotate,
+    shrunk,
     smooth_union,
     smoothstep,
 )
@@ -126,7 +126,7 @@ def _picture(kind: type[Painter], factors: Factors, size: int, device: torch.dev
     grid = max(check_size("shapes", size), 32)
     painter = kind(n, grid, factors["shape"].device, 1 / size)
     _draw(painter, factors)
-    return avg_pool2d(painter.result(), grid // size) if grid > size else painter.result()
+    return shrunk(painter.result(), size)
 
 
 def _draw(p: Painter, factors: Factors) -> None:

@@ -10,9 +10,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
-from playground.data.drawing import FlatPainter, Region, box, capsule, check_size, circle, egg, ellipse, rotate
+from playground.data.drawing import FlatPainter, Region, box, capsule, check_size, circle, egg, ellipse, rotate, shrunk
 from playground.data.drawing import smooth_union as joined
 from playground.data.shapes import outline_of
 from playground.errors import UsageError
@@ -29,8 +28,8 @@ class _Sheet:
         x, y = self.painter.at(self.whole)
         self.x, self.y = x.expand(1, grid, grid), y.expand(1, grid, grid)
 
-    def fill(self, distance: Tensor, code: str, below: str = "") -> Tensor:
-        """A shape in the colour `code`, going over into `below` from its middle to its foot; returns its distance."""
+    def fill(self, distance: Tensor, code: str, below: str = "") -> None:
+        """A shape in the colour `code`, going over into `below` from its middle to its foot."""
         colours = self.painter.tone(code)[:, :, None, None]
         if below:
             inside = self.y[distance < 0]
@@ -38,22 +37,30 @@ class _Sheet:
             share = ((self.y - middle) / (foot - middle).clamp(min=1e-3)).clamp(0, 1)
             colours = colours.lerp(self.painter.tone(below)[:, :, None, None], share[:, None])
         self.painter.tint(self.whole, self.painter.cover(distance), colours)
-        return distance
 
-    def shine(self, distance: Tensor, strength: float = 0.35) -> None:
-        """A soft light on a shape that is already there."""
-        self.painter.tint(self.whole, strength * self.painter.cover(distance), self.painter.tone("#FFFFFF"))
+    def shine(self, distance: Tensor, strength: float = 0.35, code: str = "#FFFFFF") -> None:
+        """A soft light, or a breath of another colour, on a shape that is already there."""
+        self.painter.tint(self.whole, strength * self.painter.cover(distance), self.painter.tone(code))
 
-    def disc(self, x: float, y: float, r: float, code: str, below: str = "") -> Tensor:
-        return self.fill(circle(self.x, self.y, x, y, r), code, below)
+    def outline(self, shape: str, radius: float, y: float = 0.0) -> Tensor:
+        """The distance to one of `shapes.SHAPES` around (0, y)."""
+        return radius * outline_of(shape)(self.x / radius, (self.y - y) / radius)
+
+    def gable(self, top: float, slope: float, foot: float) -> Tensor:
+        """The distance to a triangle on the line y = foot, whose sides go out by `slope` for each unit down."""
+        edge = (self.x.abs() - slope * (self.y - top)) / math.hypot(1, slope)
+        return torch.maximum(edge, self.y - foot) - 0.03
+
+    def disc(self, x: float, y: float, r: float, code: str, below: str = "") -> None:
+        self.fill(circle(self.x, self.y, x, y, r), code, below)
 
     def line(self, x0: float, y0: float, x1: float, y1: float, half: float, code: str) -> None:
         self.fill(capsule(self.x, self.y, x0, y0, x1, y1, half), code)
 
     def leaf(self, x: float, y: float, length: float, turn: float, code: str, below: str = "") -> None:
         """Two arcs that meet at (x, y) and `length` away from it, turned clockwise from the right by `turn` degrees."""
-        angle = torch.tensor(math.radians(turn))
-        u, v = rotate(self.x - x, self.y - y, angle.cos(), angle.sin())
+        angle = math.radians(turn)
+        u, v = rotate(self.x - x, self.y - y, math.cos(angle), math.sin(angle))
         radius = 0.65 * length
         off = math.sqrt(radius**2 - (length / 2) ** 2)
         self.fill(
@@ -65,22 +72,20 @@ def _smile(s: _Sheet) -> None:
     s.disc(0, 0, 0.86, "#FFD54A", "#F2A623")
     for side in (-1, 1):
         s.fill(ellipse(s.x, s.y, 0.3 * side, -0.18, 0.1, 0.16), "#5B3A1E")
-        s.painter.tint(
-            s.whole, 0.5 * s.painter.cover(circle(s.x, s.y, 0.52 * side, 0.16, 0.16)), s.painter.tone("#F47C5A")
-        )
+        s.shine(circle(s.x, s.y, 0.52 * side, 0.16, 0.16), 0.5, "#F47C5A")
     mouth = torch.maximum(circle(s.x, s.y, 0, 0.12, 0.48), 0.18 - s.y)
     s.fill(mouth, "#6B2D1B")
     s.fill(torch.maximum(mouth, circle(s.x, s.y, 0, 0.72, 0.3)), "#F0604D")
 
 
 def _heart(s: _Sheet) -> None:
-    s.fill(0.86 * outline_of("heart")(s.x / 0.86, (s.y + 0.04) / 0.86), "#F4505A", "#C81E3C")
+    s.fill(s.outline("heart", 0.86, -0.04), "#F4505A", "#C81E3C")
     s.shine(ellipse(*rotate(s.x + 0.4, s.y + 0.36, 0.8, -0.6), 0, 0, 0.2, 0.11))
 
 
 def _star(s: _Sheet) -> None:
-    s.fill(0.9 * outline_of("star")(s.x / 0.9, (s.y - 0.06) / 0.9), "#FFD23F", "#F0981E")
-    s.shine(0.5 * outline_of("star")(s.x / 0.5, (s.y - 0.02) / 0.5), 0.25)
+    s.fill(s.outline("star", 0.9, 0.06), "#FFD23F", "#F0981E")
+    s.shine(s.outline("star", 0.5, 0.02), 0.25)
 
 
 def _sun(s: _Sheet) -> None:
@@ -94,7 +99,7 @@ def _sun(s: _Sheet) -> None:
 
 
 def _moon(s: _Sheet) -> None:
-    s.fill(0.9 * outline_of("crescent")(s.x / 0.9, s.y / 0.9), "#FFDE6B", "#EBA92F")
+    s.fill(s.outline("crescent", 0.9), "#FFDE6B", "#EBA92F")
 
 
 def _apple(s: _Sheet) -> None:
@@ -136,16 +141,13 @@ def _flower(s: _Sheet) -> None:
 def _tree(s: _Sheet) -> None:
     s.fill(box(s.x, s.y, 0, 0.62, 0.12, 0.28, 0.05), "#8A5A33", "#6B4223")
     for foot, half, top in ((0.5, 0.66, -0.2), (0.14, 0.54, -0.5), (-0.2, 0.42, -0.86)):
-        slope = half / (foot - top)
-        edge = (s.x.abs() - slope * (s.y - top)) / math.hypot(1, slope)
-        s.fill(torch.maximum(edge, s.y - foot) - 0.03, "#4FB05A", "#2E8642")
+        s.fill(s.gable(top, half / (foot - top), foot), "#4FB05A", "#2E8642")
 
 
 def _house(s: _Sheet) -> None:
     s.fill(box(s.x, s.y, 0, 0.34, 0.56, 0.5, 0.04), "#FBE3B4", "#EBC98A")
     s.fill(box(s.x, s.y, 0.4, -0.5, 0.1, 0.24, 0.02), "#A5583C")
-    edge = (s.x.abs() - 1.05 * (s.y + 0.82)) / math.hypot(1, 1.05)
-    s.fill(torch.maximum(edge, s.y + 0.06) - 0.03, "#E0563F", "#BC3A2C")
+    s.fill(s.gable(-0.82, 1.05, -0.06), "#E0563F", "#BC3A2C")
     s.fill(box(s.x, s.y, -0.24, 0.52, 0.15, 0.32, 0.03), "#8A5A33")
     s.fill(box(s.x, s.y, 0.24, 0.34, 0.17, 0.16, 0.03), "#7CCBF2", "#4FA8DE")
 
@@ -181,5 +183,4 @@ def picture(number: int, size: int) -> Tensor:
     grid = max(check_size("symbols", size), _FINEST)
     sheet = _Sheet(grid)
     list(SYMBOLS.values())[number % len(SYMBOLS)](sheet)
-    drawn = sheet.painter.result()
-    return (avg_pool2d(drawn, grid // size) if grid > size else drawn).clamp(0, 1).mul(2).sub(1)
+    return shrunk(sheet.painter.result(), size).clamp(0, 1).mul(2).sub(1)

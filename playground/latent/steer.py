@@ -42,7 +42,9 @@ from playground.latent.space import LatentSpace, Noise
 #: the latent may go further. Of four attributes of `faces-style`, one vector a layer, a second classifier saw 83 % flip
 #: (16 faces each; 58 % in w with 2 views at a margin of 5), and of what was held the worst change in 14 % (17 %). What
 #: a guide that never gets so sure is asked for ends where nothing is gained any more.
-THOROUGH: Mapping[str, Any] = MappingProxyType({"margin": 6.0, "views": 8, "anchor": 0.005, "hold_weight": 0.5})
+THOROUGH: Mapping[str, Any] = MappingProxyType(
+    {"margin": 6.0, "views": 8, "anchor": 0.005, "hold_weight": 0.5, "step_size": 0.5, "steps": 40}
+)
 
 CERTAIN = 4.0  # log-odds beyond which a held reading may drift
 _PATIENCE = 4  # steps without a gain of a hundredth, after which a walk ends

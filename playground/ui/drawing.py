@@ -352,13 +352,16 @@ def steer(opened: Opened, body: Mapping[str, Any], reader: Reader) -> dict[str, 
         layers = (0, space.layers - 1)  # a vector each: a target is reached more often, and what is held moves less
     if hold not in (None, "others") and not (isinstance(hold, list) and all(isinstance(name, str) for name in hold)):
         raise UsageError('hold is a list of names, "others", or nothing.')
+    asked = {
+        "hold_weight": number(body, "hold_weight", THOROUGH["hold_weight"], 0, 100),
+        "step_size": number(body, "step_size", THOROUGH["step_size"], 0.001, 5),
+        "steps": whole(body, "steps", THOROUGH["steps"], 1, 200),
+    }
     path = steer_latent(
         space, what.latent[None], reader, {name: number(targets, name, 0.5, 0, 1) for name in targets},
-        hold=hold,
-        step_size=number(body, "step_size", 0.5, 0.001, 5), steps=whole(body, "steps", 40, 1, 200),
-        label=_row(what.label), codes=_row(what.codes), stop=opened.stopped,
+        hold=hold, label=_row(what.label), codes=_row(what.codes), stop=opened.stopped,
         layers=None if layers is None else space.check_layers(layers), **_look(what),
-        **{**THOROUGH, "hold_weight": number(body, "hold_weight", THOROUGH["hold_weight"], 0, 100)},
+        **{**THOROUGH, **asked},
     )  # fmt: skip
     shown = np.unique(np.linspace(0, len(path.latents) - 1, min(PATH_SHOWN, len(path.latents))).round().astype(int))
     return {

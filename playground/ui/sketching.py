@@ -22,7 +22,7 @@ from torch import Tensor
 
 from playground.data.base import Side, from_pixels
 from playground.data.images import read_picture
-from playground.data.registry import DATASETS, open_data
+from playground.data.registry import drawn, open_data
 from playground.edges import DETECTORS, detect_edges
 from playground.errors import UsageError, unknown
 from playground.export import write_animation
@@ -213,8 +213,7 @@ def example(opened: Opened, direction: Any, seed: int) -> bytes:
     """A drawing that the model was not trained on: from fresh factors, where its data are drawn by code; raw bytes."""
     model = translator(opened)
     way = way_of(model, direction)
-    spec = DATASETS.get(model.info.name)
-    if spec is None or spec.kind != "drawn":
+    if not drawn(model.info.name):
         return raw(something(model, way.name, seed))
     batch = open_data(model.info.name, size=way.size, seed=HELD_OUT + seed, max_images=2).take(torch.tensor([0]))
     return raw(batch.targets if way.name == "BA" else batch.images)

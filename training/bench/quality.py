@@ -59,7 +59,7 @@ def steering(options: Options) -> list[Row]:
 
     space = LatentSpace(load_model("faces-style"))
     guide, judge = (Reader(load_model(name)) for name in ("faces-attributes", "faces-attributes-judge"))
-    as_the_tab = {"steps": 40, "step_size": 0.5, "layers": (0, space.layers - 1), **THOROUGH}
+    as_the_tab = {"layers": (0, space.layers - 1), **THOROUGH}
     found = measure_steering(space, guide, judge, count=16 if options.quick else 64, **as_the_tab)
     rows = []
     for each in found:
