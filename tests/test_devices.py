@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from playground import devices
 from playground.devices import calm_threads, describe_device, resolve_device
 from playground.errors import UsageError
 
@@ -44,3 +45,28 @@ def test_torch_takes_the_number_of_threads_it_is_left():
     environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=120)
     assert done.stdout.strip() == "1", done.stderr
+
+
+@pytest.mark.parametrize(("slower", "gains"), [(0.5, True), (1.5, False)])
+def test_a_processor_is_asked_how_fast_bfloat16_is(monkeypatch: pytest.MonkeyPatch, slower: float, gains: bool):
+    """Both kinds of processors have the instructions: one is faster with them, the other slower."""
+    import torch
+
+    clock = [0.0]
+
+    def convolve(x: torch.Tensor, weight: torch.Tensor, padding: int) -> torch.Tensor:
+        clock[0] += slower if x.dtype == torch.bfloat16 else 1.0
+        return x
+
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr("torch.nn.functional.conv2d", convolve)
+    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
+    try:
+        devices._processor_gains.cache_clear()
+        assert devices.fast_bfloat16("cpu") is gains
+        monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: False)
+        assert devices.fast_bfloat16("cpu") is gains, "asked once a process"
+        devices._processor_gains.cache_clear()
+        assert not devices.fast_bfloat16("cpu"), "without the instructions there is nothing to try"
+    finally:
+        devices._processor_gains.cache_clear()
