@@ -67,6 +67,7 @@ def test_all_promised_models_have_a_recipe():
 def test_a_recipe_says_what_it_is(recipe: Recipe):
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", recipe.name) and recipe.title and recipe.about.endswith(".")
     assert recipe.source.licence and recipe.source.title
+    assert set(recipe.first) <= set(KNOBS) and (not recipe.first or recipe.first["steps"] > 0)
     assert {"size", "steps", "batch_size", "seed"} <= set(recipe.knobs), "what a run costs and repeats by is stated"
     assert recipe.settings.items() >= recipe.knobs.items() and set(recipe.settings) == set(KNOBS)
     assert recipe.kind == find_method(recipe.preset).kind
@@ -288,6 +289,21 @@ def test_a_stopped_recipe_goes_on(one: Recipe, pictures: Path, tmp_path: Path, c
     assert load_model(tmp_path / "shelf" / "digits-judge").facts["step"] == 3
 
 
+def test_a_recipe_with_a_first_run_goes_on_from_its_model(one: Recipe, pictures: Path, tmp_path: Path, monkeypatch):
+    recipe = replace(one, first=MappingProxyType({"steps": 2, "learning_rate_d": 1e-3}))
+    recipe = replace(recipe, knobs=MappingProxyType({**recipe.knobs, "learning_rate_d": 1e-6}))  # stays where it is
+    assert recipe.last_step == 3 + 2
+    monkeypatch.setattr("training.zoo.__main__.find_recipe", lambda name: recipe)
+    assert main(command(tmp_path, pictures)) == 0
+    begun, ended = (load_model(tmp_path / "runs" / name) for name in ("digits-judge-first", "digits-judge"))
+    assert (begun.facts["step"], ended.facts["step"]) == (2, 3)
+    assert (begun.settings.learning_rate_d, ended.settings.learning_rate_d) == (1e-3, 1e-6)
+    for name, weight in begun.modules["C"].named_parameters():
+        torch.testing.assert_close(ended.modules["C"].get_parameter(name), weight, rtol=0, atol=1e-5)
+    row = manifest(tmp_path / "shelf")["models"]["digits-judge"]
+    assert row["first"] == dict(recipe.first) and row["trained"]["step"] == 3
+
+
 def test_all_asks_for_every_folder_before_it_trains(tmp_path: Path, capsys):
     assert main(["all", "--out", str(tmp_path)]) == 2
     assert "--emoji" in capsys.readouterr().err and not list(tmp_path.iterdir())
@@ -328,7 +344,7 @@ def test_the_list_names_all_and_what_is_there(tmp_path: Path, capsys):
 
 @pytest.fixture
 def generator_run(pictures: Path, tmp_path: Path) -> tuple[Recipe, Path]:
-    recipe = tiny(RECIPES["digits-cgan"])
+    recipe = tiny(RECIPES["digits-cgan"], learning_rate_g=3e-4)
     return recipe, pg.train(recipe.preset, str(pictures), out=tmp_path / "run", device="cpu", **recipe.knobs).folder
 
 

@@ -116,6 +116,7 @@ CONDITION_ROWS: dict[str, dict[str, Any]] = {
     "embedding": {"condition": "embedding"},
     "projection": {"condition": "projection"},
     "auxiliary": {"condition": "onehot", "auxiliary": 1.0},
+    "auxiliary and projection": {"condition": "projection", "auxiliary": 1.0},
     "codes": CODES,
     "codes and labels": {**CODES, "condition": "projection"},
 }
@@ -575,3 +576,14 @@ def test_settings_of_presets_keep_their_own_numbers_in_tests(tiny: dict[str, Any
     for name, method in METHODS.items():
         values = method_settings(name, tiny)
         assert all(values[k] == v for k, v in method.knobs.items() if k not in tiny)
+
+
+def test_d_is_told_the_class_beside_its_class_head_only_by_a_projection(make_trainer: Make):
+    x = torch.rand(3, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    one, other = torch.zeros(3, dtype=torch.int64), torch.ones(3, dtype=torch.int64)
+    for condition, told in (("onehot", False), ("embedding", False), ("projection", True)):
+        judge = make_trainer("dcgan", condition=condition, auxiliary=1.0).players["D"].eval()
+        with torch.no_grad():
+            first, second = judge(x, one), judge(x, other)
+        assert torch.equal(first.score, second.score) is not told, condition
+        assert torch.equal(first.class_logits, second.class_logits), "what names the class has not been told it"

@@ -10,6 +10,7 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +166,17 @@ def _done(run: Path, recipe: Recipe) -> bool:
 
 
 def _train(recipe: Recipe, place: str, store: Any, run: Path, flags: argparse.Namespace, asked: Any) -> str:
+    """Train to the end, after the first run of a recipe that has one; returns how it ended."""
     import playground as pg
 
+    begun = None
+    if recipe.first:
+        before = replace(recipe, knobs={**recipe.knobs, **recipe.first}, first={}, taken_at=0)
+        begun = run.with_name(f"{run.name}-first")
+        if not _done(begun, before):
+            state = _train(before, place, store, begun, flags, asked)
+            if state != "finished":
+                return state
     shown = Progress()
     reached: list[bool] = []  # weights may be taken before the schedule ends
 
@@ -181,6 +191,7 @@ def _train(recipe: Recipe, place: str, store: Any, run: Path, flags: argparse.Na
         out=run,
         device=flags.device,
         resume=resume,
+        from_model=None if resume or begun is None else begun / "model",
         name=recipe.title,
         store=store,
         stop=lambda: bool(reached) or asked(),

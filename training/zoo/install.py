@@ -131,6 +131,7 @@ def _register(
         "kind": recipe.kind,
         "preset": recipe.preset,
         "recipe": dict(recipe.knobs),
+        **({"first": dict(recipe.first)} if recipe.first else {}),
         "changed_while_training": dict(changed),
         "data": {
             "name": recipe.source.name,

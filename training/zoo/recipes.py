@@ -61,7 +61,8 @@ FACES_AND_EMOJI = Source(
 @dataclass(frozen=True)
 class Recipe:
     """One shipped model. `knobs` are what differs from the preset; `serves` names the data sets whose pictures, or
-    whose generators' pictures, a classifier is meant to read."""
+    whose generators' pictures, a classifier is meant to read. `first` are the knobs, over these, of an earlier run,
+    from whose model this one's begins."""
 
     name: str
     title: str
@@ -73,11 +74,12 @@ class Recipe:
     taken_at: int = 0  # the step of the schedule at which the weights are taken; 0: its last
     first_seed: int = 0  # of the picture that it is first seen with
     encoder: Mapping[str, Any] = field(default_factory=dict)  # options of `train_encoder`; none: it gets no encoder
+    first: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def last_step(self) -> int:
-        """How many steps a run of it takes."""
-        return self.taken_at or self.settings.steps
+        """How many steps it takes, those of its first run included."""
+        return (self.taken_at or self.settings.steps) + self.first.get("steps", 0)
 
     @property
     def kind(self) -> str:
@@ -93,12 +95,12 @@ class Recipe:
 RECIPES: dict[str, Recipe] = {}
 
 
-def _add(name: str, title: str, preset: str, source: Source, about: str, *, serves: tuple[str, ...] = (), taken_at: int = 0, first_seed: int = 0, encoder: Mapping[str, Any] = MappingProxyType({}), **knobs: Any) -> None:  # fmt: skip  # noqa: E501
+def _add(name: str, title: str, preset: str, source: Source, about: str, *, serves: tuple[str, ...] = (), taken_at: int = 0, first_seed: int = 0, encoder: Mapping[str, Any] = MappingProxyType({}), first: Mapping[str, Any] = MappingProxyType({}), **knobs: Any) -> None:  # fmt: skip  # noqa: E501
     if name in RECIPES:
         raise ValueError(f"recipe '{name}' is registered twice")
     knobs = MappingProxyType(knobs)
-    RECIPES[name] = Recipe(name, title, preset, source, about, knobs, serves, taken_at, first_seed, encoder)
-    _ = RECIPES[name].settings  # a wrong setting is an error at once
+    RECIPES[name] = Recipe(name, title, preset, source, about, knobs, serves, taken_at, first_seed, encoder, first)
+    _ = RECIPES[name].settings, method_settings(preset, {**knobs, **first})  # a wrong setting is an error at once
 
 
 _add(
@@ -120,10 +122,14 @@ _add(
     "Handwritten digits, by class",
     "cgan",
     MNIST,
-    "A generator of handwritten digits, 32 × 32, that draws the digit it is asked for. Its last 3,000 steps were added "
-    "to a run that had already come to the end of a shorter schedule.",
-    size=32, steps=7_500, batch_size=64, condition="projection", learning_rate_g=0.0003, learning_rate_d=0.0003,
-    rate_decay="cosine", ema_decay=0.999, seed=1,
+    "A generator of handwritten digits, 32 × 32, that draws the digit it is asked for. Its first 7,500 steps "
+    "were a run of their own; in the 1,500 since then a new discriminator also named the digits, as ACGAN's does, "
+    "beside its projection of the class.",
+    size=32, steps=1_500, batch_size=64, condition="projection", auxiliary=1.0, learning_rate_g=0.0001,
+    learning_rate_d=0.0003, rate_decay="linear", decay_from=0.5, ema_decay=0.995, seed=2,
+    first=dict(
+        steps=7_500, auxiliary=0.0, learning_rate_g=0.0003, rate_decay="cosine", decay_from=0.0, ema_decay=0.999, seed=1
+    ),
 )  # fmt: skip
 _add(
     "emoji-style",

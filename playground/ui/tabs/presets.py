@@ -112,7 +112,9 @@ def formulas(values: Settings) -> str:
     notes += [term.remark for term in (*_D_TERMS, *_G_TERMS) if values[term.knob] and term.remark]
     notes += [rule.format(value=controls.show(values[knob])) for knob, rule in _RULES.items() if values[knob]]
     if values.condition != "none":
-        who = "G is told" if values.auxiliary else "Both networks are told"  # D would have no task left
+        # D would have no task left; a projection looks at the class only after the features it is told from
+        alone = values.auxiliary and values.condition != "projection"
+        who = "G is told" if alone else "Both networks are told"
         notes.append(f"{who} the class $y$ ({values.condition}).")
     if values.critic_steps > 1:
         notes.append(f"D takes {values.critic_steps} steps for each step of G.")
