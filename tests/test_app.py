@@ -521,6 +521,10 @@ def test_formulas_follow_the_settings() -> None:
     assert "R1" not in plain and "R1" in penalised and r"\tfrac{3}{2}" in penalised and "takes 4 steps" in penalised
     pearson = formulas(method_settings("kl-gan", {"divergence": "pearson"}))
     assert "Pearson" in pearson
+    told = [formulas(method_settings("acgan", {"condition": kind})) for kind in ("onehot", "projection")]
+    assert "G is told the class" in told[0] and "Both networks are told the class" in told[1]
+    free = formulas(method_settings("stylegan", {"reconstruction": 1.0, "encode_to": "w"}))
+    assert "critic $P$ of codes" in free and "critic $P$" not in formulas(method_settings("stylegan"))
 
 
 # --- the script

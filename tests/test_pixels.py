@@ -11,10 +11,10 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from playground.errors import UsageError
-from playground.pixels import l1, psnr, pyramid_l1, ssim
+from playground.pixels import l1, laplacian_l1, psnr, pyramid_l1, ssim
 
-MEASURES = (l1, pyramid_l1, psnr, ssim)
-DISTANCES = (l1, pyramid_l1)
+MEASURES = (l1, pyramid_l1, laplacian_l1, psnr, ssim)
+DISTANCES = (l1, pyramid_l1, laplacian_l1)
 
 
 def pictures(n: int = 3, channels: int = 3, side: int = 32, seed: int = 0) -> Tensor:
@@ -131,3 +131,18 @@ def test_all_of_them_lead_downhill(measure):
 def test_shapes_that_do_not_belong_together(measure, shape: tuple[int, ...]):
     with pytest.raises(UsageError, match="one shape"):
         measure(torch.zeros(2, 3, 8, 8) if shape[0] else torch.zeros(shape), torch.zeros(shape))
+
+
+def test_laplacian_pyramid_weighs_every_octave_alike():
+    flat = torch.zeros(1, 3, 32, 32)
+    assert laplacian_l1(flat, flat + 0.3).item() == pytest.approx(0.3), "a level stands in what remains alone"
+    y, x = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+
+    def board(side: int) -> torch.Tensor:
+        return (((x // side + y // side) % 2) * 2.0 - 1).expand(1, 3, 32, 32)
+
+    fine, coarse = (laplacian_l1(flat, 0.1 * board(side)).item() for side in (1, 4))
+    assert fine == pytest.approx(0.1), "a board of single pixels stands in the finest octave alone"
+    assert pyramid_l1(flat, 0.1 * board(1)).item() < 0.3 * fine, "where the plain pyramid hardly sees it"
+    assert 0.1 < coarse < 0.25
+    assert pyramid_l1(flat, flat + 0.3).item() == pytest.approx(0.3)

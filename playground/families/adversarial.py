@@ -6,9 +6,13 @@ With `reconstruction` on, an encoder E learns beside G, which becomes the decode
 (VAE-GAN, Larsen et al. 2015, arXiv 1512.09300): z = μ(x) + σ(x) ε must draw x again, and the codes must lie where
 samples are drawn from,
 
-    L_G,E = L_adv + λ (L₁ pyramid(G(z), x) + λ_p d(G(z), x)) + λ_KL KL(q(z | x) ‖ N(0, 1)) + λ_m moments,
+    L_G,E = L_adv + λ (Lap₁(G(z), x) + λ_p d(G(z), x)) + λ_KL KL(q(z | x) ‖ N(0, 1)) + λ_m moments,
 
 with d the distance of `features-v1` where the paper takes D's features: an E and G that begin alone have no D to ask.
+With `encode_to` w a style-based generator's E puts pictures among the styles instead, w = E(x), which may lie as they
+will; the mapping network f learns to draw such styles, against a critic P of codes (a latent-space GAN):
+
+    L_P = −L_f + γ/2 (R1 + R2),    L_f = sp(P(E(x)) − P(f(z)))
 """
 
 from __future__ import annotations
@@ -37,13 +41,17 @@ from playground.knobs import Settings
 from playground.networks import build_generator, build_trunk, layers
 from playground.networks.autoencoder import build_autoencoder
 from playground.networks.describe import describe as describe_network
-from playground.networks.posterior import Posterior
+from playground.networks.posterior import CodeCritic, Posterior
 from playground.networks.style import EqualLinear, Growing, enlarge, fade_real
-from playground.pixels import pyramid_l1
+from playground.pixels import laplacian_l1
 from playground.schedules import growth, learning_rate_factor
 
 #: generated points in a picture of them
 POINTS_SHOWN = 2000
+#: codes that are compared with as many drawn styles a step, and γ of the penalties on their critic
+CODES_COMPARED, CODES_GAMMA = 256, 0.1
+#: what their critic and the mapping network play for
+CODES_OBJECTIVE = objectives.OBJECTIVES["relativistic"]
 
 
 class Judgement(NamedTuple):
@@ -90,7 +98,9 @@ class Generator(nn.Module):
         self.codes = code_layout(settings)
         # in G a projection has no counterpart: the label comes in as an embedding
         kind = "embedding" if settings.condition == "projection" else settings.condition
-        own = {"w_dim": settings.w_dim, "start": settings.style_start} if settings.architecture == "style" else {}
+        own = {}
+        if settings.architecture == "style":
+            own = {"w_dim": settings.w_dim, "start": settings.style_start, "mapping_rate": settings.mapping_rate}
         self.label_input = LabelInput(kind, len(info.classes), min(settings.latent_dim, 50))
         self.network = build_generator(
             settings.architecture,
@@ -132,19 +142,26 @@ class Generator(nn.Module):
         vector = self.label_input(z, label)
         if not isinstance(self.network, Growing):
             return self.network(vector)
-        return self.network.synthesis(self.network.styles(vector), "none")
+        return self.decode_styles(self.network.styles(vector))
+
+    def decode_styles(self, w: Tensor) -> Tensor:
+        """The same of codes that are styles [N, w_dim], for a style-based network."""
+        return self.network.synthesis(w, "none")
 
 
 class Discriminator(nn.Module):
     """D(x, label): one trunk and its heads; returns a `Judgement`.
 
-    With an auxiliary class head (ACGAN) D is not told the label: telling it is its task.
+    With an auxiliary class head (ACGAN) D is not told the label: telling it is its task. A projection may stand beside
+    it, since that looks at the label only after the features that the class is told from.
     """
 
     def __init__(self, settings: Settings, info: DataInfo):
         super().__init__()
         classes = len(info.classes)
-        told = "none" if settings.auxiliary > 0 else settings.condition
+        told = settings.condition
+        if settings.auxiliary > 0 and told != "projection":
+            told = "none"
         self.maps = LabelMaps("none" if told == "projection" else told, classes, info.size)
         self.trunk = build_trunk(
             settings.architecture,
@@ -218,7 +235,8 @@ def code_layout(settings: Settings) -> Codes | None:
 
 def encoder_of(settings: Settings, info: DataInfo) -> Posterior:
     """The encoder that learns beside the generator of these settings."""
-    return Posterior(settings.architecture, info.channels, info.size, settings.width, settings.latent_dim)
+    code_dim = (settings.w_dim or 2 * settings.width) if settings.encode_to == "w" else settings.latent_dim
+    return Posterior(settings.architecture, info.channels, info.size, settings.width, code_dim)
 
 
 class Made(NamedTuple):
@@ -244,6 +262,8 @@ class Adversarial(Family):
         self.players = {"D": discriminator(settings, info), "G": Generator(settings, info)}
         if settings.reconstruction > 0:
             self.players["E"] = encoder_of(settings, info)
+        if settings.encode_to == "w":
+            self.players["P"] = CodeCritic(self.players["G"].network.w_dim)
         self.buffer = stabilisers.ReplayBuffer(settings.replay_buffer) if settings.replay_buffer else None
         self._made: Made | None = None  # fakes that D has just seen, with their graph, for G to answer for
         self._scores: dict[str, Tensor] = {}
@@ -253,10 +273,12 @@ class Adversarial(Family):
 
     def phases(self) -> tuple[Phase, ...]:
         drawing = tuple(name for name in ("G", "E") if name in self.players)
-        return (
+        phases = (
             Phase("discriminator", ("D",), self.discriminator_terms, self._critic_steps, self._clip),
             Phase("generator", drawing, self.generator_terms, lambda: self.settings.generator_steps),
         )
+        # after the generator's phase, which fills the bank of codes
+        return (*phases, Phase("prior", ("P",), self.prior_terms)) if "P" in self.players else phases
 
     def _critic_steps(self) -> int:
         return self.settings.critic_steps if self._contested() else 0
@@ -321,17 +343,44 @@ class Adversarial(Family):
 
     def _reconstruction_terms(self, real: Tensor, label: Tensor | None) -> Terms:
         """What E and G lose together on pictures [N, C, s, s], s the side that G draws at present."""
-        s = self.settings
-        z, mean, log_variance = self.players["E"].draw(enlarge(real, self.info.size), self.generator)
-        drawn = self.players["G"].decode(z, label).float()
-        distance = pyramid_l1(drawn, real).mean()
+        s, shown = self.settings, enlarge(real, self.info.size)
+        if "P" in self.players:
+            mean, _ = self.players["E"](shown)
+            drawn = self.players["G"].decode_styles(mean).float()
+        else:
+            z, mean, log_variance = self.players["E"].draw(shown, self.generator)
+            drawn = self.players["G"].decode(z, label).float()
+        distance = laplacian_l1(drawn, real).mean()
         if s.perceptual > 0:
             distance = distance + s.perceptual * self.extractor.distance(drawn, real).mean()
         result = {"reconstruction": s.reconstruction * distance}
+        if "P" in self.players:
+            self.players["P"].keep(mean.detach())
+            codes, styles = self._codes_and_styles()
+            critic = self.players["P"]
+            result["prior"] = CODES_OBJECTIVE.generator(critic(styles), critic(codes))
+            return result
         if s.kl > 0:
             result["kl"] = s.kl * terms.normal_divergence(mean, log_variance)
         if s.moments > 0:
             result["moments"] = s.moments * self.players["E"].moments_loss(mean)
+        return result
+
+    def _codes_and_styles(self) -> tuple[Tensor, Tensor]:
+        """Codes of pictures, from the bank, and as many styles that the mapping network draws: [n, w_dim] each."""
+        codes = self.players["P"].draw(CODES_COMPARED, self.generator)
+        z = draw_latents(self.settings, CODES_COMPARED, self.generator, codes.device)
+        return codes, self.players["G"].network.styles(z)
+
+    def prior_terms(self, batch: Batch) -> Terms:
+        """The loss of P, the critic of codes: tell codes of pictures from styles that the mapping network draws."""
+        critic = self.players["P"]
+        with torch.no_grad():
+            codes, styles = self._codes_and_styles()
+        result: Terms = {"adversarial": CODES_OBJECTIVE.discriminator(critic(codes), critic(styles))}
+        for name in ("r1", "r2"):
+            penalty = penalties.PENALTIES[name]
+            result[name] = CODES_GAMMA * penalty(critic, codes, styles, self.generator)
         return result
 
     def _discriminator_terms(
@@ -710,6 +759,16 @@ def check_together(settings: Settings, info: DataInfo) -> None:
             "An encoder beside G is for pictures, without InfoGAN's codes and with another objective than energy: set "
             "reconstruction to 0."
         )
+    if s.encode_to == "w":
+        if s.architecture != "style" or not s.reconstruction:
+            raise UsageError(
+                "Codes lie in w where a style-based generator has an encoder: set architecture to style and "
+                "reconstruction above 0, or encode_to to z."
+            )
+        if s.condition != "none" or s.kl or s.moments:
+            raise UsageError(
+                "Codes in w are free, and of no class: set condition to none, kl and moments to 0, or encode_to to z."
+            )
     if s.adversarial_from > 0 and not s.reconstruction:
         raise UsageError(
             "G has nothing to learn from before D joins: set reconstruction above 0, or adversarial_from 0."

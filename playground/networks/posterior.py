@@ -1,10 +1,14 @@
 """An encoder into the space that a generator draws from: of a picture x the normal distribution q(z | x) of its code.
 
 Kingma & Welling 2013 (arXiv 1312.6114). Larsen et al. 2015 (arXiv 1512.09300) let a GAN's generator be its decoder.
-Kumar et al. 2017 (arXiv 1711.00848) match the moments of all codes together to those of the prior.
+Kumar et al. 2017 (arXiv 1711.00848) match the moments of all codes together to those of the prior. Where codes are free
+instead, a small network learns to make such codes of noise, against a critic of codes (Achlioptas et al. 2018, arXiv
+1707.02392, section 3; in a StyleGAN: Pidhorskyi et al. 2020, arXiv 2004.04467).
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +21,7 @@ from playground.networks.layers import LEAK
 LOG_VARIANCES = (-10.0, 3.0)
 FIRST_LOG_VARIANCE = -2.0
 MOMENTS_DECAY = 0.98  # of the running moments of codes, a batch
+BANK = 4096  # codes that a critic of codes remembers
 
 
 class CodeReader(nn.Module):
@@ -86,3 +91,47 @@ class Posterior(CodeReader):
             apart = mean - self.code_mean
             slope = 2 * (mean @ self.code_mean) + 2 * ((apart @ excess) * apart).sum(1)
             return (value + (slope - slope.detach()).mean()) / mean.shape[1]
+
+
+class CodeCritic(nn.Module):
+    """D of codes: [N, code_dim] -> scores [N], and the bank of the newest codes of pictures that it compares with.
+
+    Codes are seen relative to the bank's mean and in units of its deviation, of all numbers together.
+
+    Args:
+        code_dim: numbers that a code has.
+        width, layers: of its dense hidden layers.
+    """
+
+    def __init__(self, code_dim: int, width: int = 256, layers: int = 3):
+        super().__init__()
+        sizes = [code_dim, *[width] * layers]
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.score = nn.Linear(width, 1)
+        self.register_buffer("bank", torch.zeros(BANK, code_dim))
+        self.register_buffer("kept", torch.zeros((), dtype=torch.int64))  # codes kept so far
+        self.register_buffer("mean", torch.zeros(code_dim))
+        self.register_buffer("deviation", torch.ones(()))
+
+    def forward(self, codes: Tensor) -> Tensor:
+        x = (codes.float() - self.mean) / self.deviation
+        for layer in self.hidden:
+            x = F.leaky_relu(layer(x), LEAK)
+        return self.score(x).squeeze(1)
+
+    @torch.no_grad()
+    def keep(self, codes: Tensor) -> None:
+        """Put codes [N, code_dim] into the bank, in place of the oldest."""
+        place = (self.kept + torch.arange(len(codes), device=codes.device)) % BANK
+        self.bank[place] = codes.to(self.bank.dtype)
+        self.kept += len(codes)
+        filled = torch.arange(BANK, device=codes.device) < self.kept
+        share = filled.float()[:, None] / filled.sum()
+        self.mean.copy_((self.bank * share).sum(0))
+        spread = ((self.bank - self.mean).square() * share).sum(0).mean()
+        self.deviation.copy_(spread.sqrt().clamp_min(1e-4))
+
+    def draw(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """`count` codes of the bank, at random: [count, code_dim]."""
+        share = torch.rand(count, device=self.bank.device, generator=generator)
+        return self.bank[(share * self.kept.clamp(max=BANK)).long()]

@@ -256,12 +256,12 @@ class StyleBlock(nn.Module):
 
 
 class Mapping(nn.Module):
-    """f: z -> w, a pixel norm and `depth` dense layers with LeakyReLU, which learn at a hundredth of the rate."""
+    """f: z -> w, a pixel norm and `depth` dense layers with LeakyReLU, which learn at `rate` times the others' rate."""
 
-    def __init__(self, input_dim: int, w_dim: int, depth: int):
+    def __init__(self, input_dim: int, w_dim: int, depth: int, rate: float = MAPPING_RATE):
         super().__init__()
         self.layers = nn.ModuleList(
-            EqualLinear(input_dim if i == 0 else w_dim, w_dim, lr_multiplier=MAPPING_RATE) for i in range(depth)
+            EqualLinear(input_dim if i == 0 else w_dim, w_dim, lr_multiplier=rate) for i in range(depth)
         )
         self.block_title, self.block_detail = "Mapping network", f"pixel norm · {depth} dense layers"
 
@@ -399,6 +399,7 @@ class StyleGenerator(Growing):
         size: side of the fully grown picture: `base` times a power of two.
         width: the unit of width, see `channels_at`; also sets `w_dim`, twice the width, unless that is given.
         mapping_layers: dense layers of the mapping network; the paper has 8.
+        mapping_rate: of its learning rate to the others'.
         base: side of the learned constant.
         start: one of `STARTS`.
         norm: False leaves the normalisation out of AdaIN: the style scales and shifts each map as it is.
@@ -418,6 +419,7 @@ class StyleGenerator(Growing):
         width: int = 64,
         w_dim: int | None = None,
         mapping_layers: int = 4,
+        mapping_rate: float = MAPPING_RATE,
         base: int = 4,
         start: str = "constant",
         norm: bool = True,
@@ -433,7 +435,7 @@ class StyleGenerator(Growing):
         self.noise, self.noisy = "fixed", True
         plan = [channels_at(side, width) for side in self.resolutions]
         options = {"norm": norm, "act": act, "dropout": dropout, "drawn_start": start == "styles"}
-        self.mapping = Mapping(input_dim, self.w_dim, mapping_layers)
+        self.mapping = Mapping(input_dim, self.w_dim, mapping_layers, mapping_rate)
         self.style_mixing = StyleMixing()
         self.blocks = nn.ModuleList(
             StyleBlock(before, after, side, self.w_dim, **options)
@@ -639,11 +641,12 @@ def generator(
     activation: str,
     w_dim: int = 0,
     start: str = "constant",
+    mapping_rate: float = MAPPING_RATE,
 ) -> StyleGenerator:
     """[N, input_dim] -> [N, channels, size, size]. Options as in `build_generator`.
 
     norm "default" is AdaIN, "none" leaves its normalisation out. `depth` doublings start from a larger constant.
-    `w_dim` 0 is twice the width. `start` as in `StyleGenerator`.
+    `w_dim` 0 is twice the width. `start` and `mapping_rate` as in `StyleGenerator`.
     """
     return StyleGenerator(
         input_dim,
@@ -653,6 +656,7 @@ def generator(
         w_dim=w_dim or None,
         base=4 if depth is None else size >> depth,
         start=start,
+        mapping_rate=mapping_rate,
         norm=norm != "none",
         act="leaky" if activation == "default" else activation,
         dropout=dropout,

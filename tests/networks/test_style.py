@@ -614,3 +614,18 @@ def test_both_sides_learn_a_blob():
         move(score, F.softplus(-on_real).mean() + F.softplus(score(fake.detach())).mean() + 0.05 * r1)
         move(net, F.softplus(-score(fake)).mean())
     assert distance() < 0.5 * before
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.1, 1.0])
+def test_the_mapping_network_learns_at_its_rate_and_begins_alike(rate: float):
+    from playground.networks.style import Mapping
+
+    mapping = Mapping(32, 64, 3, rate)
+    z = torch.randn(500, 32)
+    w = mapping(z)
+    assert w.square().mean().sqrt().item() == pytest.approx(1.0, rel=0.3), "whatever the rate"
+    optimiser = torch.optim.Adam(mapping.parameters(), 1e-3)
+    (mapping(z) - 1).square().mean().backward()
+    optimiser.step()
+    change = (mapping(z) - w).square().mean().sqrt().item()
+    assert 0.005 * rate < change < 0.2 * rate, f"{change:.5f} at a rate of {rate}"

@@ -76,7 +76,7 @@ _G_TERMS = (
         "reconstruction",
         r"{value}\,\delta\big(G(z_x), x\big)",
         r"$z_x \sim q(z \mid x)$ is the code that an encoder gives a real picture $x$, and $\delta$ how far what G "
-        "draws of it is from $x$: in pixels of all scales, and in features where the perceptual λ is on.",
+        "draws of it is from $x$: in every octave of detail, and in features where the perceptual λ is on.",
     ),
     Term("kl", r"{value}\,\mathrm{{KL}}\big(q(z \mid x)\,\Vert\,\mathcal{{N}}(0, 1)\big)"),
     Term(
@@ -111,6 +111,12 @@ def formulas(values: Settings) -> str:
     notes = _objective_notes(values)
     notes += [term.remark for term in (*_D_TERMS, *_G_TERMS) if values[term.knob] and term.remark]
     notes += [rule.format(value=controls.show(values[knob])) for knob, rule in _RULES.items() if values[knob]]
+    if values.encode_to == "w":
+        notes.append(
+            "The codes are styles, $w = E(x)$, and free to lie as they will. The mapping network $f$ learns to make such "
+            "styles of $z$ by a game of its own, against a critic $P$ of codes: it minimises "
+            r"$\mathrm{softplus}\big(P(E(x)) - P(f(z))\big)$, and $P$ the opposite, with R1 and R2."
+        )
     if values.condition != "none":
         # D would have no task left; a projection looks at the class only after the features it is told from
         alone = values.auxiliary and values.condition != "projection"

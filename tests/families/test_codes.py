@@ -1,0 +1,137 @@
+"""An encoder whose codes are styles: free codes, and a mapping network that learns to draw such codes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from playground.errors import UsageError
+from playground.model import model_of
+from playground.networks.posterior import BANK, CodeCritic
+from playground.trainer import Trainer
+
+Make = Callable[..., Trainer]
+ON: dict[str, Any] = {"reconstruction": 1.0, "encode_to": "w", "adversarial_from": 0.5, "grow": False}
+
+
+def weights(trainer: Trainer, player: str) -> torch.Tensor:
+    return torch.cat([p.detach().flatten().clone() for p in trainer.players[player].parameters()])
+
+
+def test_who_moves_and_that_d_joins_when_told(make_trainer: Make):
+    trainer = make_trainer("stylegan", **ON, steps=4)
+    assert [phase.players for phase in trainer.phases] == [("D",), ("G", "E"), ("P",)]
+    for step in range(4):
+        for index, phase in enumerate(trainer.phases):
+            before = {name: weights(trainer, name) for name in trainer.players}
+            trainer.take_phase(index)
+            moved = {name for name, old in before.items() if not torch.equal(old, weights(trainer, name))}
+            assert moved == (set() if index == 0 and step < 2 else set(phase.players)), (step, phase.name)
+        trainer.end_step()
+    seen = trainer.metrics()
+    assert {"term_g_reconstruction", "term_g_prior", "term_p_adversarial", "term_p_r1", "term_p_r2"} <= set(seen)
+
+
+def test_the_mapping_network_learns_of_the_critic_alone_and_the_drawing_of_pictures_alone(make_trainer: Make):
+    trainer = make_trainer("stylegan", **{**ON, "adversarial_from": 1.0})
+    trainer.family.step, trainer.family.total_steps = 0, 4
+    terms = trainer.family.generator_terms(trainer.store.take(torch.arange(8)))
+    named = dict(trainer.players["G"].named_parameters())
+    for term, of_mapping in (("prior", True), ("reconstruction", False)):
+        gradients = torch.autograd.grad(terms[term], list(named.values()), retain_graph=True, allow_unused=True)
+        taught = {name for name, gradient in zip(named, gradients, strict=True) if gradient is not None}
+        assert taught and all(("mapping" in name) is of_mapping for name in taught), term
+
+
+def test_styles_come_to_lie_where_codes_do(make_trainer: Make):
+    """With pictures and drawing as they are, the mapping network finds the codes' centre and their spread."""
+    trainer = make_trainer("stylegan", **{**ON, "adversarial_from": 1.0}, steps=400, mapping_rate=1.0, beta1=0.0)
+    codes = torch.randn(BANK, trainer.players["G"].network.w_dim) * 0.5 + 3.0
+    critic, network = trainer.players["P"], trainer.players["G"].network
+    critic.keep(codes)
+    critic.keep = lambda found: None
+    z = torch.randn(512, 8)
+
+    def apart() -> tuple[float, float]:
+        with torch.no_grad():
+            styles = network.mapping(z)
+        return float((styles.mean(0) - 3.0).square().mean().sqrt()), float(styles.std(0).mean())
+
+    before = apart()
+    trainer.run(until=400)
+    after = apart()
+    assert before[0] > 2.0 and after[0] < 0.4, f"from {before} to {after}"
+    assert 0.2 < after[1] < 0.8, f"the codes' deviation is 0.5, that of the styles {after[1]:.2f}"
+
+
+def test_pictures_of_codes_come_to_tell_pictures_apart(make_trainer: Make, store):
+    knobs = {"width": 8, "steps": 200, "batch_size": 16, "learning_rate_g": 2e-3, "learning_rate_d": 2e-3}
+    trainer = make_trainer("stylegan", **{**ON, "adversarial_from": 1.0}, **knobs)
+    trainer.run(until=200)
+    images = store.take(torch.arange(len(store))).images
+    with torch.no_grad():
+        drawn = trainer.players["G"].decode_styles(trainer.players["E"](images)[0])
+    own, other = ((drawn.roll(k, 0) - images).abs().mean().item() for k in (0, 1))
+    assert own < 0.8 * other, f"a picture's own reconstruction is as far as another's: {own:.3f}, {other:.3f}"
+
+
+def test_a_run_goes_on_exactly_from_its_state(make_trainer: Make):
+    whole, first, second = (make_trainer("stylegan", **ON, steps=4) for _ in range(3))
+    whole.run(until=4)
+    first.run(until=2)
+    second.load_state_dict(first.state_dict())
+    second.run(until=4)
+    for name in whole.players:
+        assert torch.equal(weights(whole, name), weights(second, name)), name
+    assert torch.equal(whole.players["P"].bank, second.players["P"].bank)
+    assert list(model_of(whole).modules) == ["G"]
+
+
+def test_the_bank_keeps_the_newest_codes_and_what_they_measure():
+    critic, generator = CodeCritic(3, width=8), torch.Generator().manual_seed(0)
+    critic.keep(torch.full((5, 3), 2.0))
+    assert (critic.draw(50, generator) == 2.0).all(), "nothing is drawn that was never kept"
+    assert torch.equal(critic.mean, torch.full((3,), 2.0))
+    newer = torch.randn(BANK, 3, generator=generator) * torch.tensor([1.0, 2.0, 3.0]) + 7.0
+    for part in newer.split(1000):
+        critic.keep(part)
+    torch.testing.assert_close(critic.mean, newer.mean(0))
+    torch.testing.assert_close(critic.deviation, newer.var(0, correction=0).mean().sqrt())
+    drawn = critic.draw(500, generator)
+    assert (drawn[:, None] == newer).all(2).any(1).all() and drawn.unique(dim=0).shape[0] > 400
+
+
+def test_the_critic_sees_codes_in_their_own_units():
+    critic = CodeCritic(4, width=8)
+    codes = torch.randn(64, 4)
+    critic.keep(codes)
+    scores = critic(codes)
+    other = CodeCritic(4, width=8)
+    other.load_state_dict({**critic.state_dict(), "bank": other.bank, "kept": other.kept})
+    other.keep(1000 * codes - 50)
+    torch.testing.assert_close(other(1000 * codes - 50), scores, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("preset", "knobs", "said"),
+    [
+        ("dcgan", {}, "style-based"),
+        ("stylegan", {"reconstruction": 0.0, "adversarial_from": 0.0}, "reconstruction above 0"),
+        ("stylegan", {"kl": 0.1}, "are free"),
+        ("stylegan", {"moments": 1.0}, "are free"),
+        ("stylegan", {"condition": "onehot"}, "no class"),
+    ],
+)
+def test_what_does_not_go_together_is_said(make_trainer: Make, preset: str, knobs: dict[str, Any], said: str):
+    with pytest.raises(UsageError, match=said):
+        make_trainer(preset, **{**ON, "grow": False, **knobs})
+
+
+def test_free_codes_stay_free_while_a_training_runs(make_trainer: Make):
+    trainer = make_trainer("stylegan", **ON)
+    for name in ("kl", "moments"):
+        with pytest.raises(UsageError, match="are free"):
+            trainer.change(name, 0.1)
