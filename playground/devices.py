@@ -42,7 +42,7 @@ def fast_bfloat16(device: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _processor_gains() -> bool:
-    """Whether a convolution in bfloat16 takes at most 0.8 of the time it takes in float32; some 50 ms, once a process."""
+    """Whether a convolution in bfloat16 takes at most 0.8 of what it takes in float32; some 50 ms, once a process."""
     import torch
     from torch.nn import functional as F
 

@@ -13,6 +13,7 @@ of pictures and d̄ its mean between two samples. Real pictures, where given, ha
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import math
@@ -37,7 +38,7 @@ from playground.families import initialising
 from playground.latent.space import LatentSpace
 from playground.model import Model
 from playground.networks import build_trunk
-from playground.networks.posterior import CodeReader
+from playground.networks.posterior import CodeReader, Posterior
 from playground.pixels import pyramid_l1
 from playground.runs import atomic_write, disk_errors
 
@@ -100,6 +101,39 @@ def whitening(w: Tensor, floor: float = 0.0) -> tuple[Tensor, Tensor]:
     return mean, (vectors * (signs * deviation)).to(w)
 
 
+def from_posterior(space: LatentSpace, posterior: Posterior) -> Encoder:
+    """The encoder that says as one w for all layers what that says which learned beside the generator (`encode_to` w).
+
+    Its trunk and first dense layer are taken as they are, and the mean code is written in the coordinates v.
+
+    Raises:
+        UsageError: a plain generator, or codes that are no styles of its.
+    """
+    if not space.styled or len(posterior.code_mean) != space.w_dim:
+        raise UsageError("Codes make an encoder of a model whose styles they are: one trained with encode_to w.")
+    width = next(posterior.trunk.parameters()).shape[0]
+    with initialising():
+        encoder = Encoder(space.size, space.channels, space.w_dim, space.layers, width)
+    spare = encoder.dense.out_features - posterior.dense.out_features
+    if spare < 0:
+        raise UsageError(f"{space.w_dim} numbers in w are too many for an encoder of width {width}.")
+    with torch.no_grad():
+        mean, basis = whitening(space.w_samples(POOL), floor=0.02)
+        encoder.mean.copy_(mean)
+        encoder.basis.copy_(basis)
+        encoder.trunk.load_state_dict(posterior.trunk.state_dict())
+        encoder.dense.weight.copy_(F.pad(posterior.dense.weight, (0, 0, 0, spare)))
+        encoder.dense.bias.copy_(F.pad(posterior.dense.bias, (0, spare)))
+        into = torch.linalg.inv(basis.double())  # w = mean + v Bᵀ
+        codes = slice(space.w_dim)  # a posterior's mean; its deviations come after
+        weight = into @ F.pad(posterior.head.weight[codes], (0, spare)).double()
+        for parameter in encoder.head.parameters():
+            parameter.zero_()
+        encoder.head.weight[codes] = weight.float()
+        encoder.head.bias[codes] = (into @ (posterior.head.bias[codes] - mean).double()).float()
+    return encoder.to(space.device).eval().requires_grad_(False)
+
+
 # --- Training --------------------------------------------------------------------------------------------------------
 
 
@@ -114,6 +148,7 @@ def train_encoder(
     store: ImageStore | None = None,
     extractor: Extractor | None = None,
     width: int = 32,
+    start: Encoder | None = None,
 ) -> Encoder:
     """Train an encoder for a style-based generator, whose networks stay as they are.
 
@@ -130,6 +165,7 @@ def train_encoder(
         store: real pictures of the same size and channels, for instance those that the generator was trained on.
         extractor: adds its distance to that of the pixels; slower, and closer to what an eye sees.
         width: of the network, see `Encoder`.
+        start: go on from this one, which is left as it is; pictures are then drawn anew from the first step.
 
     Returns:
         The encoder, in eval mode, on the generator's device.
@@ -141,11 +177,14 @@ def train_encoder(
     device = space.device
     generator = torch.Generator().manual_seed(seed)
     with initialising(seed), torch.no_grad():
-        encoder = Encoder(space.size, space.channels, space.w_dim, space.layers, width)
         pool = space.w_samples(POOL, seed)
         mean, basis = whitening(pool)
-        encoder.mean.copy_(mean)
-        encoder.basis.copy_(basis)
+        if start is None:
+            encoder = Encoder(space.size, space.channels, space.w_dim, space.layers, width)
+            encoder.mean.copy_(mean)
+            encoder.basis.copy_(basis)
+        else:
+            encoder = copy.deepcopy(start).requires_grad_(True)
     encoder.to(device).train()
     with torch.no_grad():
         scale = (pool - mean).square().mean()
@@ -154,7 +193,7 @@ def train_encoder(
         usual_feature = None if extractor is None else extractor.distance(sheet, sheet.flip(0)).mean()
     optimiser = torch.optim.Adam(encoder.parameters(), lr, betas=(0.9, 0.99))
     precision = torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(str(device)))
-    begin = steps // 4
+    begin = steps // 4 if start is None else 0
     since: list[dict[str, Tensor]] = []
     for step in range(steps):
         for group in optimiser.param_groups:

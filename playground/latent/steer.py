@@ -35,6 +35,7 @@ from torch.nn import functional as F
 
 from playground.errors import UsageError
 from playground.latent.directions import Cloud, Sampled, cloud, draw, home, sample
+from playground.latent.leads import mean_changes
 from playground.latent.reader import Reader
 from playground.latent.space import LatentSpace, Noise
 
@@ -43,12 +44,13 @@ from playground.latent.space import LatentSpace, Noise
 #: (16 faces each; 58 % in w with 2 views at a margin of 5), and of what was held the worst change in 14 % (17 %). What
 #: a guide that never gets so sure is asked for ends where nothing is gained any more.
 THOROUGH: Mapping[str, Any] = MappingProxyType(
-    {"margin": 6.0, "views": 8, "anchor": 0.005, "hold_weight": 0.5, "step_size": 0.5, "steps": 40}
+    {"margin": 6.0, "views": 8, "anchor": 0.005, "hold_weight": 0.5, "step_size": 0.5, "steps": 40, "lead": 600}
 )
 
 CERTAIN = 4.0  # log-odds beyond which a held reading may drift
 _PATIENCE = 4  # steps without a gain of a hundredth, after which a walk ends
 _CARRIED = 3  # steps that slopes are carried along before they are taken anew: taking them is nearly all of the cost
+LEAD_SHARES = (0.5, 1.0, 1.5, 2.0)  # of a lead, as a walk's first step
 _FIRM = 10.0  # slope of the wall at the edge of where latents are, per sigma
 
 
@@ -103,6 +105,7 @@ def steer_batch(
     margin: float = 3.0,
     anchor: float = 0.02,
     views: int = 2,
+    lead: int = 0,
     layers: tuple[int, int] | None = None,
     seed: int = 0,
     on_step: Callable[[int, int, Tensor, Tensor], None] | None = None,
@@ -125,6 +128,8 @@ def steer_batch(
         anchor: pull back to the start, per sigma².
         views: how often a step looks at each picture: once as it is, the others through small changes. Each makes a
             step longer, and changes that this classifier alone believes in fewer (see `THOROUGH`).
+        lead: samples to learn from how pictures with the targets lie apart from those without (`leads.mean_changes`); a
+            walk may then begin with that change, at the share of it that is best for this picture. 0 is none.
         layers: style layers that may change, (first, last) inclusive: the result then has one vector a layer.
         seed: of the small changes.
         on_step: called as (step, steps, latents, readings [N, A]) after each step.
@@ -158,6 +163,13 @@ def steer_batch(
         # a value in between is that of the picture as it is: a brighter one would read otherwise
         return plain, torch.where(problem.two_sided[rows], plain, seen)
 
+    leads = None
+    if lead and not bool(problem.two_sided.any()):
+        names = list(targets)
+        found = mean_changes(space, reader, where, names, held_names(reader, names, hold), lead).to(start.device)
+        sides = problem.side[:, [reader.index(name) for name in names]]
+        leads = sides @ found  # [N, D]
+        leads = leads if mask is None else leads[:, None] * mask
     rows = torch.arange(len(start), device=start.device)  # those that still walk
     here, tried = torch.zeros_like(start), torch.zeros_like(start)  # ways from the start, in round coordinates
     radius = torch.full((len(start),), float(step_size), device=start.device)
@@ -211,6 +223,16 @@ def steer_batch(
         if wall is not None:  # plan along it: a step that is merely cut short moves what is held
             step = torch.where(_each(wall.met, step), problem.step(*given, wall), step)
         tried[rows] = bound(here[rows] + step, rows)
+        if k == 0 and leads is not None:
+            best = merit[rows]
+            for share in LEAD_SHARES:
+                way = bound(share * leads[rows], rows)
+                with torch.no_grad():
+                    cost = problem.cost(look(way, rows)[1], way, rows)
+                led = cost < best
+                best = torch.where(led, cost, best)
+                tried[rows[led]] = way[led]
+                age[rows[led]] = torch.inf  # slopes of the start say nothing so far off
     return Path(torch.stack(walked), torch.stack(read), reader.names, problem.reached(plain, seen).cpu())
 
 

@@ -23,6 +23,7 @@ from playground.latent.encoder import (
     FILE,
     KEY,
     Encoder,
+    from_posterior,
     held,
     load_encoder,
     prepare_picture,
@@ -33,6 +34,7 @@ from playground.latent.encoder import (
 )
 from playground.latent.space import LatentSpace
 from playground.model import load_model
+from playground.networks.posterior import Posterior
 from playground.pixels import pyramid_l1
 
 Make = Callable[..., LatentSpace]
@@ -96,6 +98,37 @@ def test_training_repeats_and_leaves_no_trace(styled: LatentSpace):
     assert all(torch.equal(a[name], b[name]) for name in a)
     assert not torch.equal(a["head.weight"], c["head.weight"])
     assert all(torch.equal(before[name], value) for name, value in styled.model.modules["G"].state_dict().items())
+
+
+def test_one_goes_on_from_another(styled: LatentSpace, encoder: Encoder):
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    calls: list[dict[str, float]] = []
+    further = train_encoder(
+        styled, steps=2, batch=8, lr=1e-6, start=encoder, on_step=lambda done, total, losses: calls.append(losses)
+    )
+    assert all(torch.equal(before[name], value) for name, value in encoder.state_dict().items()), "left as it is"
+    pictures = unseen(styled)[1]
+    torch.testing.assert_close(further(pictures), encoder(pictures), atol=0.2, rtol=0)
+    assert "pixels" in calls[0], "pictures are drawn anew from the first step"
+    assert not further.training and not any(p.requires_grad for p in further.parameters())
+
+
+def test_codes_that_are_styles_make_an_encoder(styled: LatentSpace):
+    posterior = Posterior("style", 1, 16, 8, styled.w_dim)
+    torch.nn.init.normal_(posterior.head.weight, 0.0, 0.3)  # as if it had learned something
+    pictures = unseen(styled)[1]
+    posterior(pictures)  # running statistics that are its own
+    posterior.eval()
+    made = from_posterior(styled, posterior)
+    with torch.no_grad():
+        wanted = posterior(pictures)[0]
+        torch.testing.assert_close(made(pictures), wanted, atol=1e-3, rtol=1e-3)
+        alike = wanted[:, None].expand(-1, styled.layers, -1)
+        torch.testing.assert_close(made.styles(pictures), alike, atol=1e-3, rtol=1e-3)
+    with pytest.raises(UsageError, match="encode_to w"):
+        from_posterior(styled, Posterior("style", 1, 16, 8, styled.w_dim + 1))
+    with pytest.raises(UsageError, match="too many"):
+        from_posterior(styled, Posterior("style", 1, 16, 2, styled.w_dim))
 
 
 def test_its_report(styled: LatentSpace):

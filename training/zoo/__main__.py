@@ -116,7 +116,7 @@ def _make(recipe: Recipe, place: str, metrics: Mapping[str, Any], flags: argpars
     run = Path(flags.install) if flags.install else Path(flags.out) / recipe.name
     store = None
     if flags.encoder:
-        _encode(recipe, _store(recipe, place, flags), flags)
+        _encode(recipe, _store(recipe, place, flags), run, flags)
         return True
     if not flags.install:
         store = _store(recipe, place, flags)
@@ -130,17 +130,17 @@ def _make(recipe: Recipe, place: str, metrics: Mapping[str, Any], flags: argpars
         print(f"  {name}: {value}")
     if recipe.encoder:
         if place:
-            _encode(recipe, store or _store(recipe, place, flags), flags)
+            _encode(recipe, store or _store(recipe, place, flags), run, flags)
         else:
             print(f"its encoder is left out: name its pictures with --{recipe.source.flag}, and --encoder")
     return True
 
 
-def _encode(recipe: Recipe, store: Any, flags: argparse.Namespace) -> None:
+def _encode(recipe: Recipe, store: Any, run: Path, flags: argparse.Namespace) -> None:
     from training.zoo.encode import encode
 
     print(f"{recipe.name} has an encoder")
-    for name, value in encode(recipe, store, Path(flags.shelf)).items():
+    for name, value in encode(recipe, store, Path(flags.shelf), run).items():
         print(f"  {name}: {value}")
 
 

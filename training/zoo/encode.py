@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from playground.checkpoint import read_checkpoint
 from playground.data.base import ImageStore
 from playground.errors import UsageError
-from playground.latent.encoder import FILE, Encoder, save_encoder, train_encoder
+from playground.families.adversarial import encoder_of
+from playground.latent.encoder import FILE, Encoder, from_posterior, save_encoder, train_encoder
 from playground.latent.invert import measure_inversion
 from playground.latent.space import LatentSpace
 from playground.metrics.features import default_extractor
@@ -19,12 +21,13 @@ COUNT = 24
 _SEED = 5
 
 
-def encode(recipe: Recipe, store: ImageStore, shelf: Path) -> dict[str, float]:
+def encode(recipe: Recipe, store: ImageStore, shelf: Path, run: Path | None = None) -> dict[str, float]:
     """Teach an encoder for the installed model of `recipe` and install it there, with its row in the manifest.
 
     Args:
         store: pictures like those that the model learned from.
         shelf: the folder of shipped models.
+        run: the model's own, where there: of codes in w the encoder that learned beside the generator is gone on from.
 
     Returns:
         What was measured on pictures that neither has seen.
@@ -44,7 +47,12 @@ def encode(recipe: Recipe, store: ImageStore, shelf: Path) -> dict[str, float]:
         means = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
         print(f"encoder: {done:,} of {steps:,} steps; {means}", flush=True)
 
-    encoder = train_encoder(space, store=store, extractor=extractor, on_step=told, **recipe.encoder)
+    start = None
+    if recipe.settings.encode_to == "w" and run is not None and (run / "checkpoints").is_dir():
+        beside = encoder_of(space.model.settings, space.model.info)
+        beside.load_state_dict(read_checkpoint(run)["players"]["E"])
+        start = from_posterior(space, beside.eval())
+    encoder = train_encoder(space, store=store, extractor=extractor, on_step=told, start=start, **recipe.encoder)
     found = measure_inversion(space, encoder, extractor, count=COUNT, seed=_SEED)
     plain = measure_inversion(space, None, extractor, count=COUNT, seed=_SEED)
     measure = found["measure"]

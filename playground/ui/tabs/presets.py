@@ -113,8 +113,8 @@ def formulas(values: Settings) -> str:
     notes += [rule.format(value=controls.show(values[knob])) for knob, rule in _RULES.items() if values[knob]]
     if values.encode_to == "w":
         notes.append(
-            "The codes are styles, $w = E(x)$, and free to lie as they will. The mapping network $f$ learns to make such "
-            "styles of $z$ by a game of its own, against a critic $P$ of codes: it minimises "
+            "The codes are styles, $w = E(x)$, and free to lie as they will. The mapping network $f$ learns to make "
+            "such styles of $z$ by a game of its own, against a critic $P$ of codes: it minimises "
             r"$\mathrm{softplus}\big(P(E(x)) - P(f(z))\big)$, and $P$ the opposite, with R1 and R2."
         )
     if values.condition != "none":
