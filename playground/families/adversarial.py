@@ -366,10 +366,10 @@ class Adversarial(Family):
             result["moments"] = s.moments * self.players["E"].moments_loss(mean)
         return result
 
-    def _codes_and_styles(self) -> tuple[Tensor, Tensor]:
-        """Codes of pictures, from the bank, and as many styles that the mapping network draws: [n, w_dim] each."""
-        codes = self.players["P"].draw(CODES_COMPARED, self.generator)
-        z = draw_latents(self.settings, CODES_COMPARED, self.generator, codes.device)
+    def _codes_and_styles(self, count: int = CODES_COMPARED) -> tuple[Tensor, Tensor]:
+        """Codes of pictures, from the bank, and as many styles that the mapping network draws: [count, w_dim] each."""
+        codes = self.players["P"].draw(count, self.generator)
+        z = draw_latents(self.settings, count, self.generator, codes.device)
         return codes, self.players["G"].network.styles(z)
 
     def prior_terms(self, batch: Batch) -> Terms:
@@ -470,9 +470,22 @@ class Adversarial(Family):
 
     def _make(self, label: Tensor | None, count: int) -> Made:
         device = next(self.players["G"].parameters()).device
+        if "P" in self.players:
+            return Made(self._drawn_from_styles(count), None, None)
         z = draw_latents(self.settings, count, self.generator, device)
         codes = self.codes.sample(count, self.generator, device) if self.codes else None
         return Made(self.players["G"](z, label, codes), label, codes)
+
+    def _drawn_from_styles(self, count: int) -> Tensor:
+        """Pictures of styles, of which a half are codes of real pictures where there are any yet. Their gradient does
+        not reach the mapping network: D teaches how to draw, and P which styles there are."""
+        network = self.players["G"].network
+        with torch.no_grad():
+            codes, styles = self._codes_and_styles(count)
+            w = torch.cat([codes[: count // 2], styles[count // 2 :]]) if self.step else styles
+        if network.mixing > 0:
+            w = network.style_mixing(w, w.flip(0), 2 * (network.stage + 1), network.mixing)
+        return network.synthesis(w, "random")
 
     def _view(self, images: Tensor) -> Tensor:
         """What D is shown of `images`: augmented, blurred by instance noise, packed; each where it is on."""

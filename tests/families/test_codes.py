@@ -36,14 +36,20 @@ def test_who_moves_and_that_d_joins_when_told(make_trainer: Make):
 
 
 def test_the_mapping_network_learns_of_the_critic_alone_and_the_drawing_of_pictures_alone(make_trainer: Make):
-    trainer = make_trainer("stylegan", **{**ON, "adversarial_from": 1.0})
-    trainer.family.step, trainer.family.total_steps = 0, 4
-    terms = trainer.family.generator_terms(trainer.store.take(torch.arange(8)))
+    trainer = make_trainer("stylegan", **{**ON, "adversarial_from": 0.0}, style_mixing=0.5)
+    batch = trainer.store.take(torch.arange(8))
     named = dict(trainer.players["G"].named_parameters())
-    for term, of_mapping in (("prior", True), ("reconstruction", False)):
-        gradients = torch.autograd.grad(terms[term], list(named.values()), retain_graph=True, allow_unused=True)
-        taught = {name for name, gradient in zip(named, gradients, strict=True) if gradient is not None}
-        assert taught and all(("mapping" in name) is of_mapping for name in taught), term
+    for step in range(2):
+        trainer.family.step, trainer.family.total_steps = step, 4
+        terms = trainer.family.generator_terms(batch)
+        for term, of_mapping in (("prior", True), ("reconstruction", False), ("adversarial", False)):
+            gradients = torch.autograd.grad(terms[term], list(named.values()), retain_graph=True, allow_unused=True)
+            taught = {name for name, gradient in zip(named, gradients, strict=True) if gradient is not None}
+            assert taught and all(("mapping" in name) is of_mapping for name in taught), term
+        beyond = torch.autograd.grad(
+            terms["adversarial"], list(trainer.players["E"].parameters()), retain_graph=True, allow_unused=True
+        )
+        assert not any(gradient is not None for gradient in beyond), "D teaches the encoder nothing"
 
 
 def test_styles_come_to_lie_where_codes_do(make_trainer: Make):
