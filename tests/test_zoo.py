@@ -33,6 +33,7 @@ from training.zoo.recipes import EMOJI, FACES, FACES_AND_EMOJI, MNIST, RECIPES, 
 PROMISED = {
     "faces-style", "digits-cgan", "emoji-style", "faces-attributes", "faces-attributes-judge", "digits-judge",
     "features-v1", "edges-to-faces", "labels-to-faces", "faces-segmentation", "faces-upscale", "emoji-noto-fx",
+    "edges-to-emoji",
 }  # fmt: skip
 TINY = {"width": 4, "size": 16, "steps": 3, "batch_size": 4, "precision": "float32"}
 
@@ -184,6 +185,15 @@ def test_intersection_over_union_of_known_maps():
     said = torch.tensor([[[0, 1, 1, 1]]])
     assert mean_iou(said, truth, 3) == {"mean IoU": pytest.approx((1 / 2 + 2 / 3) / 2, abs=1e-4), "pixels right": 0.75}
     assert mean_iou(truth, truth, 3)["mean IoU"] == 1.0
+
+
+def test_a_translator_of_pictures_and_their_edges_is_measured_on_what_it_was_not_taught(pictures: Path, tmp_path: Path):
+    recipe = tiny(RECIPES["edges-to-emoji"], size=32, held_out=0.25)
+    run = pg.train(recipe.preset, str(pictures), out=tmp_path / "run", device="cpu", **recipe.knobs)
+    batch = unseen_pairs(recipe, run.model(), str(pictures))
+    assert len(batch.images) == 12 and batch.images.shape[1] == 1
+    found = measure_translator(run.model(), batch)
+    assert found["pictures"] == 12 and 0 < found["L1"] < 1
 
 
 def test_a_segmentation_is_measured_by_its_labels(monkeypatch, tmp_path: Path):

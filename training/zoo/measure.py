@@ -12,6 +12,7 @@ from playground.data.base import Batch, ImageStore, label_numbers, split
 from playground.families.paired import shrink
 from playground.families.supervised import Reading, binary_columns, scores
 from playground.lookup import named
+from playground.methods import data_options
 from playground.metrics.features import default_extractor
 from playground.model import Model
 from training.zoo.recipes import Recipe
@@ -64,15 +65,18 @@ def _columns(model: Model, reading: Reading, truth: Tensor) -> dict[str, float]:
 
 
 def unseen_pairs(recipe: Recipe, model: Model, place: str) -> Batch:
-    """Pairs that a translator was not taught: drawn anew where its data is drawn by code, else those its builder keeps
-    back."""
+    """Pairs that a translator was not taught: drawn anew where its data is drawn by code, else those that its builder
+    keeps back or its training held out."""
+    from playground.data.registry import open_data
+
     if recipe.source.builder:
         store = named(recipe.source.builder)(model.settings, place, held=True)
-    else:
-        from playground.data.registry import open_data
-
+    elif recipe.source.registered:
         size = model.info.size
         store = open_data(recipe.source.name, size=size, seed=UNSEEN_SEED, max_images=UNSEEN // 8)
+    else:
+        store = open_data(place, **data_options(recipe.preset, model.settings))
+        return store.take(split(store, model.settings.held_out, model.settings.seed)[1])
     return store.take(torch.arange(len(store)))
 
 

@@ -193,6 +193,16 @@ _add(
     decay_from=0.5, ema_decay=0.995, held_out=0.02, max_images=24_576, seed=1,
 )  # fmt: skip
 _add(
+    "edges-to-emoji",
+    "Line drawings to emoji",
+    "pix2pix",
+    EMOJI,
+    "Colours a line drawing in the manner of Noto emoji, 64 × 64. It was taught by emoji and their own edges; of one "
+    "picture in fifty it saw neither, but most of those have near twins (of another skin tone, say) among the rest.",
+    size=64, steps=7_000, batch_size=8, width=32, patch=34, precision="float32", reconstruction=15.0,
+    feature_matching=10.0, rate_decay="linear", decay_from=0.5, ema_decay=0.995, held_out=0.02, flip=True, seed=1,
+)  # fmt: skip
+_add(
     "labels-to-faces",
     "Label maps to faces",
     "spade",
