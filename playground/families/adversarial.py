@@ -12,7 +12,9 @@ with d the distance of `features-v1` where the paper takes D's features: an E an
 With `encode_to` w a style-based generator's E puts pictures among the styles instead, w = E(x), which may lie as they
 will; the mapping network f learns to draw such styles, against a critic P of codes (a latent-space GAN):
 
-    L_P = −L_f + γ/2 (R1 + R2),    L_f = sp(P(E(x)) − P(f(z)))
+    L_P = sp(P(f(z)) − P(E(x))) + γ/2 (R1 + R2),    L_f = sp(P(E(x)) − P(f(z)))
+
+f ends with an affine map that is set, not learned: it gives styles the mean and covariance of codes.
 """
 
 from __future__ import annotations
@@ -49,7 +51,9 @@ from playground.schedules import growth, learning_rate_factor
 #: generated points in a picture of them
 POINTS_SHOWN = 2000
 #: codes that are compared with as many drawn styles a step, and γ of the penalties on their critic
-CODES_COMPARED, CODES_GAMMA = 256, 0.1
+CODES_COMPARED, CODES_GAMMA = 256, 1.0
+#: steps between two fits of the mapping network's last map
+FIT_EVERY = 100
 #: what their critic and the mapping network play for
 CODES_OBJECTIVE = objectives.OBJECTIVES["relativistic"]
 
@@ -101,6 +105,7 @@ class Generator(nn.Module):
         own = {}
         if settings.architecture == "style":
             own = {"w_dim": settings.w_dim, "start": settings.style_start, "mapping_rate": settings.mapping_rate}
+            own["fitted"] = settings.encode_to == "w"
         self.label_input = LabelInput(kind, len(info.classes), min(settings.latent_dim, 50))
         self.network = build_generator(
             settings.architecture,
@@ -375,6 +380,8 @@ class Adversarial(Family):
     def prior_terms(self, batch: Batch) -> Terms:
         """The loss of P, the critic of codes: tell codes of pictures from styles that the mapping network draws."""
         critic = self.players["P"]
+        if self.step % FIT_EVERY == 0:
+            self._fit_mapping()
         with torch.no_grad():
             codes, styles = self._codes_and_styles()
         result: Terms = {"adversarial": CODES_OBJECTIVE.discriminator(critic(codes), critic(styles))}
@@ -382,6 +389,14 @@ class Adversarial(Family):
             penalty = penalties.PENALTIES[name]
             result[name] = CODES_GAMMA * penalty(critic, codes, styles, self.generator)
         return result
+
+    def _fit_mapping(self) -> None:
+        """Bring mean and covariance of styles to those of codes, in closed form: P has the rest to teach."""
+        critic, mapping = self.players["P"], self.players["G"].network.mapping
+        codes = critic.bank[: int(critic.kept)]
+        if len(codes) >= 2 * codes.shape[1]:  # else their covariance is of too low a rank
+            z = draw_latents(self.settings, len(critic.bank), self.generator, codes.device)
+            mapping.fit(z, codes.mean(0), torch.cov(codes.T))
 
     def _discriminator_terms(
         self, judge: Callable[..., Judgement], real: Tensor, fake: Tensor, label: Tensor | None, made: Made

@@ -256,20 +256,54 @@ class StyleBlock(nn.Module):
 
 
 class Mapping(nn.Module):
-    """f: z -> w, a pixel norm and `depth` dense layers with LeakyReLU, which learn at `rate` times the others' rate."""
+    """f: z -> w, a pixel norm and `depth` dense layers with LeakyReLU, which learn at `rate` times the others' rate.
 
-    def __init__(self, input_dim: int, w_dim: int, depth: int, rate: float = MAPPING_RATE):
+    A `fitted` one ends with an affine map that is not learned but set, by `fit`.
+    """
+
+    def __init__(self, input_dim: int, w_dim: int, depth: int, rate: float = MAPPING_RATE, fitted: bool = False):
         super().__init__()
+        self.fitted = fitted
+        if fitted:
+            self.register_buffer("mix", torch.eye(w_dim))
+            self.register_buffer("shift", torch.zeros(w_dim))
         self.layers = nn.ModuleList(
             EqualLinear(input_dim if i == 0 else w_dim, w_dim, lr_multiplier=rate) for i in range(depth)
         )
         self.block_title, self.block_detail = "Mapping network", f"pixel norm · {depth} dense layers"
 
     def forward(self, vector: Tensor) -> Tensor:
+        x = self._learned(vector)
+        return x.float() @ self.mix + self.shift if self.fitted else x
+
+    def _learned(self, vector: Tensor) -> Tensor:
         x = pixel_norm(vector)
         for layer in self.layers:
             x = F.leaky_relu(layer(x), LEAK)
         return x
+
+    @torch.no_grad()
+    def fit(self, vectors: Tensor, mean: Tensor, covariance: Tensor) -> None:
+        """Set the last map so that w of `vectors` [n, input_dim] have a mean [w_dim] and a covariance [w_dim, w_dim].
+
+        Of all maps that do, the one that moves w least, the optimal transport between Gaussians (Olkin & Pukelsheim
+        1982): w' = m + T (w − w̄), T = S^(−½) (S^½ C S^½)^½ S^(−½), S being the covariance before.
+        """
+        w = self._learned(vectors).double()
+        centre, wanted = w.mean(0), covariance.double()
+        own = torch.cov(w.T)
+        own = own + 1e-6 * own.diagonal().mean().clamp_min(1e-12) * torch.eye(len(own)).to(own)
+        root = _root(own)
+        inverse = torch.linalg.inv(root)
+        mix = inverse @ _root(root @ wanted @ root) @ inverse
+        self.mix.copy_(mix)
+        self.shift.copy_(mean.double() - centre @ mix)
+
+
+def _root(matrix: Tensor) -> Tensor:
+    """The symmetric square root of a symmetric matrix without negative eigenvalues."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T
 
 
 class StyleMixing(Random):
@@ -400,6 +434,7 @@ class StyleGenerator(Growing):
         width: the unit of width, see `channels_at`; also sets `w_dim`, twice the width, unless that is given.
         mapping_layers: dense layers of the mapping network; the paper has 8.
         mapping_rate: of its learning rate to the others'.
+        fitted: whether the mapping network ends with an affine map that is set (`Mapping.fit`).
         base: side of the learned constant.
         start: one of `STARTS`.
         norm: False leaves the normalisation out of AdaIN: the style scales and shifts each map as it is.
@@ -420,6 +455,7 @@ class StyleGenerator(Growing):
         w_dim: int | None = None,
         mapping_layers: int = 4,
         mapping_rate: float = MAPPING_RATE,
+        fitted: bool = False,
         base: int = 4,
         start: str = "constant",
         norm: bool = True,
@@ -435,7 +471,7 @@ class StyleGenerator(Growing):
         self.noise, self.noisy = "fixed", True
         plan = [channels_at(side, width) for side in self.resolutions]
         options = {"norm": norm, "act": act, "dropout": dropout, "drawn_start": start == "styles"}
-        self.mapping = Mapping(input_dim, self.w_dim, mapping_layers, mapping_rate)
+        self.mapping = Mapping(input_dim, self.w_dim, mapping_layers, mapping_rate, fitted)
         self.style_mixing = StyleMixing()
         self.blocks = nn.ModuleList(
             StyleBlock(before, after, side, self.w_dim, **options)
@@ -642,11 +678,13 @@ def generator(
     w_dim: int = 0,
     start: str = "constant",
     mapping_rate: float = MAPPING_RATE,
+    fitted: bool = False,
 ) -> StyleGenerator:
     """[N, input_dim] -> [N, channels, size, size]. Options as in `build_generator`.
 
     norm "default" is AdaIN, "none" leaves its normalisation out. `depth` doublings start from a larger constant.
-    `w_dim` 0 is twice the width. `start` and `mapping_rate` as in `StyleGenerator`.
+    `w_dim` 0 is twice the width. `start`, `mapping_rate` and `fitted` as in
+    `StyleGenerator`.
     """
     return StyleGenerator(
         input_dim,
@@ -657,6 +695,7 @@ def generator(
         base=4 if depth is None else size >> depth,
         start=start,
         mapping_rate=mapping_rate,
+        fitted=fitted,
         norm=norm != "none",
         act="leaky" if activation == "default" else activation,
         dropout=dropout,

@@ -73,6 +73,22 @@ def test_styles_come_to_lie_where_codes_do(make_trainer: Make):
     assert 0.2 < after[1] < 0.8, f"the codes' deviation is 0.5, that of the styles {after[1]:.2f}"
 
 
+def test_styles_are_given_the_moments_of_codes(make_trainer: Make):
+    trainer = make_trainer("stylegan", **{**ON, "adversarial_from": 1.0})
+    critic, mapping = trainer.players["P"], trainer.players["G"].network.mapping
+    trainer.step()
+    assert torch.equal(mapping.mix, torch.eye(8)), "eight codes have no covariance to speak of"
+    codes = torch.randn(BANK, 8) @ torch.randn(8, 8) + 3.0
+    critic.keep(codes)
+    trainer.family.step = 0
+    trainer.family.prior_terms(None)
+    with torch.no_grad():
+        styles = mapping(torch.randn(BANK, 8))
+    torch.testing.assert_close(styles.mean(0), codes.mean(0), atol=0.4, rtol=0)
+    error = (torch.cov(styles.T) - torch.cov(codes.T)).norm() / torch.cov(codes.T).norm()
+    assert error < 0.15, f"the covariance is off by {error:.2f} of itself"
+
+
 def test_pictures_of_codes_come_to_tell_pictures_apart(make_trainer: Make, store):
     knobs = {"width": 8, "steps": 200, "batch_size": 16, "learning_rate_g": 2e-3, "learning_rate_d": 2e-3}
     trainer = make_trainer("stylegan", **{**ON, "adversarial_from": 1.0}, **knobs)

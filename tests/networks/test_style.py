@@ -629,3 +629,21 @@ def test_the_mapping_network_learns_at_its_rate_and_begins_alike(rate: float):
     optimiser.step()
     change = (mapping(z) - w).square().mean().sqrt().item()
     assert 0.005 * rate < change < 0.2 * rate, f"{change:.5f} at a rate of {rate}"
+
+
+def test_a_fitted_mapping_network_has_the_moments_it_is_given():
+    from playground.networks.style import Mapping
+
+    plain, mapping = Mapping(16, 6, 3), Mapping(16, 6, 3, fitted=True)
+    mapping.load_state_dict({**mapping.state_dict(), **plain.state_dict()})
+    z = torch.randn(4000, 16)
+    torch.testing.assert_close(mapping(z), plain(z)), "until it is fitted it is a plain one"
+    factor = torch.randn(6, 6)
+    covariance, mean = factor @ factor.T, torch.arange(6.0)
+    mapping.fit(z, mean, covariance)
+    w = mapping(z)
+    torch.testing.assert_close(w.mean(0), mean, atol=1e-3, rtol=0)
+    torch.testing.assert_close(torch.cov(w.T), covariance, atol=2e-2, rtol=1e-2)
+    mapping.fit(z, plain(z).mean(0), torch.cov(plain(z).T))
+    torch.testing.assert_close(mapping(z), plain(z), atol=1e-3, rtol=1e-3), "what has them already is left alone"
+    assert "mapping.mix" not in StyleGenerator(8, 1, 16, width=4).state_dict(), "others carry no such map"
