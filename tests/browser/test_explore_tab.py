@@ -352,3 +352,14 @@ def contrast(one: str, other: str) -> float:
 
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+def test_the_buttons_under_the_picture_keep_to_its_width(explored, visitor) -> None:
+    page = visitor(1400, 900)
+    open_explore(page, explored.url)
+    for width, height in ((1400, 900), (1920, 1080), (1280, 700), (1000, 800), (820, 1100)):
+        page.set_viewport_size({"width": width, "height": height})
+        frame = page.locator(".pgx-frame").bounding_box()
+        for button in page.locator(".pgx-toolbar button:visible, .pgx-toolbar summary:visible").all():
+            box = button.bounding_box()
+            assert box["x"] + box["width"] <= frame["x"] + frame["width"] + 1, f"{width} × {height}"
