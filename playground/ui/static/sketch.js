@@ -155,7 +155,8 @@
 
     async list() {
       const rank = (row) => KINDS.indexOf(kindOf(row));
-      const suits = (models) => models.map((row, at) => ({ ...row, at })).sort((a, b) => rank(a) - rank(b) || a.at - b.at);
+      const first = (row) => Number(row.key !== FAVOURITE);
+      const suits = (models) => models.map((row, at) => ({ ...row, at })).sort((a, b) => rank(a) - rank(b) || first(a) - first(b) || a.at - b.at);
       await pg.offerModels(this, "sketch/models", { favourite: FAVOURITE, suits, fill: () => this.drawCards() });
       if (!this.facts) this.way = null;
     }
