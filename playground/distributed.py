@@ -60,6 +60,15 @@ def mean_(tensors: Sequence[Tensor]) -> None:
         offset += t.numel()
 
 
+def gathered(rows: Tensor) -> Tensor:
+    """The rows of all processes, by rank: as many [n, ...] of each -> [n · world, ...]."""
+    if world() == 1:
+        return rows
+    parts = [torch.empty_like(rows) for _ in range(world())]
+    dist.all_gather(parts, rows.contiguous())
+    return torch.cat(parts)
+
+
 def broadcast_(tensors: Iterable[Tensor]) -> None:
     """Give every process the tensors of rank 0."""
     if world() > 1:

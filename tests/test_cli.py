@@ -448,10 +448,18 @@ sys.exit(train.main([*sys.argv[2:], "--steps", "5", "--resume"]))
 """
 
 
-def test_two_processes_train_one_model(pictures: Path, tmp_path: Path):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("--preset", "dcgan", "--spectral-norm", "true"),
+        ("--preset", "stylegan", "--grow", "false", "--reconstruction", "1", "--encode-to", "w"),
+    ],
+    ids=("spectral norm", "codes in w"),
+)
+def test_two_processes_train_one_model(pictures: Path, tmp_path: Path, settings: tuple[str, ...]):
     probe, run = tmp_path / "probe.py", tmp_path / "run"
     probe.write_text(PROBE)
-    arguments = [*TINY, "--data", str(pictures), "--out", str(run), "--preset", "dcgan", "--spectral-norm", "true"]
+    arguments = [*TINY, "--data", str(pictures), "--out", str(run), *settings]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(probe)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

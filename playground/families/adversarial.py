@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from playground import objectives, penalties, stabilisers, terms
+from playground import distributed, objectives, penalties, stabilisers, terms
 from playground.conditions import Codes, LabelInput, LabelMaps, Projection, row_labels
 from playground.data.base import Batch, DataInfo, World
 from playground.errors import UsageError
@@ -360,9 +360,9 @@ class Adversarial(Family):
             distance = distance + s.perceptual * self.extractor.distance(drawn, real).mean()
         result = {"reconstruction": s.reconstruction * distance}
         if "P" in self.players:
-            self.players["P"].keep(mean.detach())
-            codes, styles = self._codes_and_styles()
             critic = self.players["P"]
+            critic.keep(distributed.gathered(mean.detach()))  # all processes have one bank
+            codes, styles = self._codes_and_styles()
             result["prior"] = CODES_OBJECTIVE.generator(critic(styles), critic(codes))
             return result
         if s.kl > 0:
