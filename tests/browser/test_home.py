@@ -164,3 +164,11 @@ def test_a_training_opens_in_explore_from_its_view_and_from_the_list(gallery, vi
 def about(request, key: str) -> bool:
     """Whether a request asks for a picture of a model."""
     return bool(re.search(r"/explore/frame$", request.url)) and request.post_data_json["recipe"]["model"] == key
+
+
+def test_every_tab_says_what_to_try_first(gallery, visitor) -> None:
+    page = visitor()
+    open_home(page, gallery.url)
+    for name in ("Explore", "Mix", "Sketch", "Translate", "Lab", "Train", "Runs", "Guide"):
+        page.get_by_role("tab", name=name, exact=True).click()
+        expect(page.get_by_text("Try first:").locator("visible=true").first).to_be_visible()

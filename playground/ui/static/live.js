@@ -237,7 +237,7 @@
       this.empty = el("div.pg-empty", {},
         el("div.pg-empty-art", { "aria-hidden": "true" }, ...Array.from({ length: 25 }, () => el("i"))),
         el("h3", {}, "Nothing is training yet"),
-        el("p", {}, "Choose a preset and pictures, then press Start. Losses, scores and a grid of samples appear here while the networks learn."));
+        el("p", {}, el("b", {}, "Try first: "), "press Start training as it stands, and watch two networks learn to draw. Then choose another preset, or pictures of your own. Losses, scores and a grid of samples appear here."));
       this.offline = el("div.pg-offline", { role: "status", hidden: true }, "Connection lost, retrying. A training goes on without this page as long as the server runs.");
       this.body = el("div.pg-body", { hidden: true });
       root.replaceChildren(this.offline, this.empty, this.body);

@@ -44,8 +44,8 @@
       const keys = new Set(this.runs.map((run) => run.key));
       for (const key of this.ticked) if (!keys.has(key)) this.ticked.delete(key);
       this.hint.textContent = this.runs.length
-        ? "Tick runs to compare their curves. Every run can be resumed or fine-tuned, also after the server was restarted."
-        : "No runs yet. What you train is listed here, with its curves and samples.";
+        ? "Try first: tick two runs to compare their curves. Every run can be resumed or fine-tuned, also after the server was restarted."
+        : "No runs yet. Try first: start a training in the Train tab. It is listed here, with its curves and samples.";
       const focus = document.activeElement?.dataset?.focus;
       this.list.replaceChildren(...this.runs.map((run) => this.row(run)));
       if (focus) this.list.querySelector(`[data-focus="${CSS.escape(focus)}"]`)?.focus();

@@ -304,6 +304,10 @@ def build(train: TrainTab, tabs: gr.Tabs, tab: gr.Tab) -> None:
         (method.title, name)
         for name, method in sorted(METHODS.items(), key=lambda item: _ORDER.index(section_of(item[1])))
     ]
+    plain_html(
+        "<header class='pg-page-head'><p><b>Try first:</b> choose a method, read what its networks minimise, then "
+        "press Train this.</p></header>"
+    )
     with gr.Row(elem_classes="pg-guide", equal_height=False):
         with gr.Column(elem_classes="pg-guide-list", scale=0, min_width=220):
             chosen = gr.Radio(choices, value="dcgan", label="Methods", elem_id="guide-list")
