@@ -348,8 +348,8 @@ class Adversarial(Family):
 
     def _reconstruction_terms(self, real: Tensor, label: Tensor | None) -> Terms:
         """What E and G lose together on pictures [N, C, s, s], s the side that G draws at present."""
-        s, shown = self.settings, enlarge(real, self.info.size)
-        if "P" in self.players:
+        s, shown, critic = self.settings, enlarge(real, self.info.size), self.players.get("P")
+        if critic is not None:
             mean, _ = self.players["E"](shown)
             drawn = self.players["G"].decode_styles(mean).float()
         else:
@@ -359,8 +359,7 @@ class Adversarial(Family):
         if s.perceptual > 0:
             distance = distance + s.perceptual * self.extractor.distance(drawn, real).mean()
         result = {"reconstruction": s.reconstruction * distance}
-        if "P" in self.players:
-            critic = self.players["P"]
+        if critic is not None:
             critic.keep(distributed.gathered(mean.detach()))  # all processes have one bank
             codes, styles = self._codes_and_styles()
             result["prior"] = CODES_OBJECTIVE.generator(critic(styles), critic(codes))

@@ -683,8 +683,7 @@ def generator(
     """[N, input_dim] -> [N, channels, size, size]. Options as in `build_generator`.
 
     norm "default" is AdaIN, "none" leaves its normalisation out. `depth` doublings start from a larger constant.
-    `w_dim` 0 is twice the width. `start`, `mapping_rate` and `fitted` as in
-    `StyleGenerator`.
+    `w_dim` 0 is twice the width. `start`, `mapping_rate` and `fitted` as in `StyleGenerator`.
     """
     return StyleGenerator(
         input_dim,
