@@ -104,7 +104,7 @@ class Model:
         Raises:
             UsageError: a count, label or truncation out of range, labels for a model that has none, or a classifier.
         """
-        from playground.families.adversarial import code_layout, seeded_latents
+        from playground.families.players import code_layout, seeded_latents
 
         if self.kind != "generator":
             raise UsageError("This model reads pictures and draws none: choose a generator to sample from.")
@@ -157,7 +157,7 @@ class Model:
         Raises:
             UsageError: a model with one side, or a count or seed out of range.
         """
-        from playground.families.adversarial import seeded_latents
+        from playground.families.players import seeded_latents
 
         generator = self.modules.get("G")
         if self.kind != "generator" or not hasattr(generator, "pair"):

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from playground import objectives
 from playground.data.base import Batch, DataInfo
 from playground.errors import UsageError
-from playground.families.adversarial import draw_latents, seeded_latents
 from playground.families.base import Family, GridPlan, Phase, Terms, objective_options, smoothed_options
+from playground.families.players import draw_latents, seeded_latents
 from playground.families.sides import (
     check_two_sided,
     mirrored,

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from playground import objectives
 from playground.data.points import PointStore
 from playground.errors import DataError, TrainingError, UsageError, unknown
-from playground.families.adversarial import draw_latents
+from playground.families.players import draw_latents
 from playground.knobs import KNOBS, settings
 from playground.methods import METHODS, find_method, method_settings
 from playground.networks import layers as network_layers

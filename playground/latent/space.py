@@ -21,7 +21,7 @@ from torch import Tensor
 from playground.conditions import Codes, onehot
 from playground.data.base import DataInfo
 from playground.errors import UsageError, unknown
-from playground.families.adversarial import code_layout, seeded_latents
+from playground.families.players import code_layout, seeded_latents
 from playground.knobs import Settings
 from playground.model import Model
 from playground.networks import layers

@@ -17,7 +17,8 @@ import torch
 from playground.data.base import Batch, ImageStore
 from playground.data.points import load as load_points
 from playground.errors import UsageError
-from playground.families.adversarial import Adversarial, Made, check_together, draw_latents, seeded_latents
+from playground.families.adversarial import Adversarial, Made, check_together
+from playground.families.players import draw_latents, seeded_latents
 from playground.knobs import KNOBS, settings
 from playground.methods import METHODS, method_settings
 from playground.networks import layers

@@ -7,7 +7,7 @@ from pathlib import Path
 from playground.checkpoint import read_checkpoint
 from playground.data.base import ImageStore
 from playground.errors import UsageError
-from playground.families.adversarial import encoder_of
+from playground.families.players import encoder_of
 from playground.latent.encoder import FILE, Encoder, from_posterior, save_encoder, train_encoder
 from playground.latent.invert import measure_inversion
 from playground.latent.space import LatentSpace
