@@ -174,6 +174,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("width_d", "int", 0, "Width of D", "Channels of its finest map; 0 takes the generator's.", "translation", 0, 256),
     Knob("reconstruction", "float", 0.0, "Reconstruction λ", "Weight of the distance to the target (pix2pix: 100), or of a picture's own reconstruction (MUNIT: 10). With a generator from noise: an encoder is taught beside it (VAE-GAN).", "translation", 0.0, 1000.0, live=True),
     Knob("perceptual", "float", 0.0, "Perceptual λ", "Weight of the distance to the target in features-v1 (SRGAN's content loss). Of a picture's own reconstruction: how much it counts beside that of the pixels.", "translation", 0.0, 100.0, live=True),
+    Knob("detail", "float", 0.0, "Detail", "Of reconstructions by an encoder and a generator from noise: how much more a place counts where the picture has detail. Small things that a network is not yet sure of are then drawn rather than left out.", "translation", 0.0, 20.0, live=True),
     Knob("cycle", "float", 0.0, "Cycle λ", "Weight of coming back to where one started, A to B to A; CycleGAN's is 10.", "translation", 0.0, 1000.0, live=True),
     Knob("identity", "float", 0.0, "Identity λ", "Weight of leaving a picture as it is that already is of the other side; keeps colours.", "translation", 0.0, 1000.0, live=True),
     Knob("style_dim", "int", 8, "Style size", "Numbers that a style has, the part of a picture that a translation may choose (MUNIT).", "translation", 1, 64),

@@ -146,3 +146,23 @@ def test_laplacian_pyramid_weighs_every_octave_alike():
     assert pyramid_l1(flat, 0.1 * board(1)).item() < 0.3 * fine, "where the plain pyramid hardly sees it"
     assert 0.1 < coarse < 0.25
     assert pyramid_l1(flat, flat + 0.3).item() == pytest.approx(0.3)
+
+
+def test_detail_counts_more_where_the_second_picture_has_it():
+    """A speck that is left out costs more, one that is added does not; a picture without detail is as before."""
+    flat, speck = torch.zeros(1, 3, 32, 32), torch.zeros(1, 3, 32, 32)
+    speck[:, :, 10:13, 20:23] = 1.0
+    left_out, added = (
+        [laplacian_l1(a, b, detail).item() for detail in (0.0, 4.0)] for a, b in ((flat, speck), (speck, flat))
+    )
+    assert left_out[1] > 2 * left_out[0]
+    assert added[1] == pytest.approx(added[0])
+    assert laplacian_l1(speck, speck, 4.0).item() == 0
+
+
+def test_weights_of_detail_are_one_on_average():
+    """An error that is everywhere alike costs the same with and without them."""
+    row, column = torch.meshgrid(torch.arange(32), torch.arange(32), indexing="ij")
+    board = ((row + column) % 2 * 2.0 - 1).expand(2, 3, 32, 32)
+    plain, weighed = (laplacian_l1(pictures(2) + 0.1 * board, pictures(2), detail) for detail in (0.0, 3.0))
+    torch.testing.assert_close(plain, weighed, rtol=0.02, atol=0)

@@ -177,7 +177,7 @@ class Adversarial(Family):
         else:
             z, mean, log_variance = self.players["E"].draw(shown, self.generator)
             drawn = self.players["G"].decode(z, label).float()
-        distance = laplacian_l1(drawn, real).mean()
+        distance = laplacian_l1(drawn, real, s.detail).mean()
         if s.perceptual > 0:
             distance = distance + s.perceptual * self.extractor.distance(drawn, real).mean()
         result = {"reconstruction": s.reconstruction * distance}

@@ -124,6 +124,16 @@ def test_perceptual_distance_counts_beside_the_pixels(make_trainer: Make):
     assert terms[1] > 1.05 * terms[0]
 
 
+def test_detail_counts_more_than_what_is_flat(make_trainer: Make):
+    """A generator that has learned nothing yet leaves all detail out, which costs more then."""
+    terms = []
+    for detail in (0.0, 4.0):
+        trainer = make_trainer("dcgan", **ON, detail=detail)
+        trainer.step()
+        terms.append(trainer.metrics()["term_g_reconstruction"])
+    assert terms[1] > 1.05 * terms[0]
+
+
 def test_a_run_goes_on_exactly_from_its_state(make_trainer: Make):
     knobs = {**ON, "adversarial_from": 0.5, "steps": 4}
     whole, first, second = (make_trainer("stylegan", **knobs) for _ in range(3))

@@ -76,7 +76,8 @@ _G_TERMS = (
         "reconstruction",
         r"{value}\,\delta\big(G(z_x), x\big)",
         r"$z_x \sim q(z \mid x)$ is the code that an encoder gives a real picture $x$, and $\delta$ how far what G "
-        "draws of it is from $x$: in every octave of detail, and in features where the perceptual λ is on.",
+        "draws of it is from $x$: in every octave of detail (more where $x$ has some, with detail above 0), and in "
+        "features where the perceptual λ is on.",
     ),
     Term("kl", r"{value}\,\mathrm{{KL}}\big(q(z \mid x)\,\Vert\,\mathcal{{N}}(0, 1)\big)"),
     Term(
