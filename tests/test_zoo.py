@@ -17,18 +17,20 @@ from PIL import Image
 
 import playground as pg
 from playground.data import faces
-from playground.data.base import label_numbers
+from playground.data.base import ImageStore, label_numbers
+from playground.data.images import load_images
 from playground.data.portrait import FACTORS
 from playground.errors import UsageError
 from playground.knobs import KNOBS
 from playground.latent.encoder import FILE, load_encoder
 from playground.methods import find_method, method_settings
 from playground.model import list_shipped, load_model
+from playground.pixels import psnr
 from training.zoo import stores
 from training.zoo.__main__ import main
 from training.zoo.install import changed_knobs, install, manifest
 from training.zoo.measure import mean_iou, measure, measure_translator, unseen, unseen_pairs
-from training.zoo.recipes import EMOJI, FACES, FACES_AND_EMOJI, MNIST, RECIPES, Recipe, find_recipe
+from training.zoo.recipes import EMOJI, FACES, FACES_AND_EMOJI, FACES_REDRAWN, MNIST, RECIPES, Recipe, find_recipe
 
 PROMISED = {
     "faces-style", "digits-cgan", "emoji-style", "faces-attributes", "faces-attributes-judge", "digits-judge",
@@ -80,7 +82,7 @@ def test_a_recipe_says_what_it_is(recipe: Recipe):
 def test_the_judges_share_neither_pictures_nor_build_with_whom_they_judge():
     guide, judge = RECIPES["faces-attributes"], RECIPES["faces-attributes-judge"]
     assert guide.settings.seed != judge.settings.seed and guide.settings.width != judge.settings.width
-    seeds = [r.settings.seed for r in RECIPES.values() if r.source is FACES]
+    seeds = [r.settings.seed for r in RECIPES.values() if r.source in (FACES, FACES_REDRAWN)]
     assert len(set(seeds)) == len(seeds)
     assert "Apache" in EMOJI.licence and "Google" in EMOJI.licence and "Apache" in FACES_AND_EMOJI.licence
     assert RECIPES["digits-judge"].source is MNIST and RECIPES["digits-judge"].settings.held_out == 0.2
@@ -106,6 +108,21 @@ def test_faces_and_emoji_are_one_data_set(pictures: Path, monkeypatch):
     assert torch.equal(store.pixels, again.pixels)
     other = stores.faces_and_emoji(method_settings("attribute-classifier", {"size": 32, "seed": 6}), pictures)
     assert not torch.equal(store.pixels[:20], other.pixels[:20]) and torch.equal(store.pixels[20:], other.pixels[20:])
+
+
+def test_every_second_face_is_redrawn_and_keeps_its_answer():
+    knobs = method_settings("attribute-classifier", {"size": 64, "seed": 5, "max_images": 32})
+    store = stores.faces_and_redrawn(knobs)
+    assert store.info.name == "faces" and len(store) == 32 and store.info.attributes == faces.ATTRIBUTES
+    batch, plain = (s.take(torch.arange(32)) for s in (store, faces.load(64, seed=5, count=32)))
+    assert torch.equal(batch.labels, plain.labels) and torch.equal(batch.attributes, plain.attributes)
+    apart = psnr(batch.images, plain.images)
+    assert torch.isinf(apart[::2]).all(), "these are the data set's own"
+    assert 15 < apart[1::2].mean() < 35, "and these a generator's, of the same faces"
+    other = psnr(batch.images[1::2], plain.images[1::2].roll(1, 0))
+    assert (apart[1::2] > other).all()
+    with pytest.raises(UsageError, match="64 pixels, not 32"):
+        stores.faces_and_redrawn(method_settings("attribute-classifier", {"size": 32, "max_images": 32}))
 
 
 def test_factor_columns_hold_every_factor():
@@ -312,6 +329,23 @@ def test_a_recipe_with_a_first_run_goes_on_from_its_model(one: Recipe, pictures:
         torch.testing.assert_close(ended.modules["C"].get_parameter(name), weight, rtol=0, atol=1e-5)
     row = manifest(tmp_path / "shelf")["models"]["digits-judge"]
     assert row["first"] == dict(recipe.first) and row["trained"]["step"] == 3
+
+
+def test_a_first_run_may_learn_from_other_pictures(one: Recipe, pictures: Path, tmp_path: Path, monkeypatch):
+    twice = replace(one.source, flag="", builder="tests.test_zoo:twice_the_pictures")
+    monkeypatch.setattr("tests.test_zoo.twice_the_pictures", lambda settings, place: _doubled(pictures), raising=False)
+    recipe = replace(one, source=twice, first=MappingProxyType({"steps": 2}), first_source=one.source)
+    monkeypatch.setattr("training.zoo.__main__.find_recipe", lambda name: recipe)
+    monkeypatch.setattr("training.zoo.__main__._measured", lambda *rest: {})
+    assert main(command(tmp_path, pictures)) == 0
+    begun, ended = (load_model(tmp_path / "runs" / name) for name in ("digits-judge-first", "digits-judge"))
+    assert ended.info.count == 2 * begun.info.count == 2 * 48
+
+
+def _doubled(folder: Path) -> ImageStore:
+    store = load_images(folder, size=16, grey=True, name="digits")
+    info = replace(store.info, count=2 * len(store))
+    return ImageStore(info, store.pixels.repeat(2, 1, 1, 1), store.labels.repeat(2))
 
 
 def test_all_asks_for_every_folder_before_it_trains(tmp_path: Path, capsys):

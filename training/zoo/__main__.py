@@ -171,10 +171,13 @@ def _train(recipe: Recipe, place: str, store: Any, run: Path, flags: argparse.Na
 
     begun = None
     if recipe.first:
-        before = replace(recipe, knobs={**recipe.knobs, **recipe.first}, first={}, taken_at=0)
+        source = recipe.first_source or recipe.source
+        before = replace(recipe, source=source, knobs={**recipe.knobs, **recipe.first}, first={}, taken_at=0)
         begun = run.with_name(f"{run.name}-first")
         if not _done(begun, before):
-            state = _train(before, place, store, begun, flags, asked)
+            there = _place(before, flags)
+            own = store if source is recipe.source else _store(before, there, flags)
+            state = _train(before, there, own, begun, flags, asked)
             if state != "finished":
                 return state
     shown = Progress()

@@ -38,6 +38,13 @@ FACES = Source("faces", "cartoon faces drawn by this project's code", "CC0 (draw
 FACES_EDGES = Source("faces-edges", "cartoon faces and line drawings by this project's code", FACES.licence, True)
 FACES_LABELS = Source("faces-labels", "cartoon faces and label maps by this project's code", FACES.licence, True)
 FACES_SEGMENTATION = Source("faces-segmentation", FACES_LABELS.title, FACES.licence, True)
+FACES_REDRAWN = Source(
+    "faces",
+    f"{FACES.title}, every second one as its own faces-style draws it",
+    FACES.licence,
+    True,
+    builder="training.zoo.stores:faces_and_redrawn",
+)
 MNIST = Source("mnist", "MNIST digits (LeCun, Cortes & Burges)", "CC BY-SA 3.0", True, "mnist")
 _NOTO = "Apache License 2.0: Noto Emoji, copyright Google LLC (github.com/googlefonts/noto-emoji), laid over white"
 EMOJI = Source("emoji-noto", "Noto Emoji by Google, laid over white", _NOTO, flag="emoji")
@@ -62,7 +69,7 @@ FACES_AND_EMOJI = Source(
 class Recipe:
     """One shipped model. `knobs` are what differs from the preset; `serves` names the data sets whose pictures, or
     whose generators' pictures, a classifier is meant to read. `first` are the knobs, over these, of an earlier run,
-    from whose model this one's begins."""
+    from whose model this one's begins; `first_source` are that run's pictures, where they are others."""
 
     name: str
     title: str
@@ -75,6 +82,7 @@ class Recipe:
     first_seed: int = 0  # of the picture that it is first seen with
     encoder: Mapping[str, Any] = field(default_factory=dict)  # options of `train_encoder`; none: it gets no encoder
     first: Mapping[str, Any] = field(default_factory=dict)
+    first_source: Source | None = None
 
     @property
     def last_step(self) -> int:
@@ -92,14 +100,19 @@ class Recipe:
         return method_settings(self.preset, self.knobs)
 
 
+#: the first run of those who read faces: on faces as they are
+_READER_FIRST = {"steps": 7_000, "rate_decay": "cosine", "decay_from": 0.0}
+
 RECIPES: dict[str, Recipe] = {}
 
 
-def _add(name: str, title: str, preset: str, source: Source, about: str, *, serves: tuple[str, ...] = (), taken_at: int = 0, first_seed: int = 0, encoder: Mapping[str, Any] = MappingProxyType({}), first: Mapping[str, Any] = MappingProxyType({}), **knobs: Any) -> None:  # fmt: skip  # noqa: E501
+def _add(name: str, title: str, preset: str, source: Source, about: str, *, serves: tuple[str, ...] = (), taken_at: int = 0, first_seed: int = 0, encoder: Mapping[str, Any] = MappingProxyType({}), first: Mapping[str, Any] = MappingProxyType({}), first_source: Source | None = None, **knobs: Any) -> None:  # fmt: skip  # noqa: E501
     if name in RECIPES:
         raise ValueError(f"recipe '{name}' is registered twice")
     knobs = MappingProxyType(knobs)
-    RECIPES[name] = Recipe(name, title, preset, source, about, knobs, serves, taken_at, first_seed, encoder, first)
+    RECIPES[name] = Recipe(
+        name, title, preset, source, about, knobs, serves, taken_at, first_seed, encoder, first, first_source
+    )
     _ = RECIPES[name].settings, method_settings(preset, {**knobs, **first})  # a wrong setting is an error at once
 
 
@@ -110,13 +123,13 @@ _add(
     FACES,
     "A style-based generator of cartoon portraits, 64 × 64. Its styles can be explored, mixed and steered. It learned "
     "with an encoder whose codes are styles: drawing from reconstructions alone, at 32 pixels for 9,000 steps, then at "
-    "64; the mapping network by a game of its own, against a critic of codes. Its rate fell to 0 twice, at step 18,000 "
-    "(from 0.003) and at the end (from 0.002, with features-v1 beside the pixels, weight 0.4). No discriminator of "
-    "pictures has taught it: each that was tried drew halos and white strokes into every face. Outlines are soft, eyes "
-    "and glasses seldom clear.",
-    size=64, steps=21_000, batch_size=16, precision="float32", grow=True, grow_from=32, w_dim=128, style_start="styles",
+    "64; the mapping network by a game of its own, against a critic of codes. Its rate fell to 0 three times: at step "
+    "18,000 (from 0.003), at 21,000 (from 0.002, with features-v1 beside the pixels) and at the end (from 0.003, with "
+    "what has detail counted up to five times). No discriminator of pictures has taught it: each that was tried drew "
+    "halos and white strokes into every face.",
+    size=64, steps=34_500, batch_size=16, precision="float32", grow=True, grow_from=32, w_dim=128, style_start="styles",
     encode_to="w", mapping_rate=1.0, beta1=0.5, learning_rate_g=0.003, learning_rate_d=0.0005, reconstruction=2.4,
-    perceptual=0.4, adversarial_from=1.0, validity=0.3, r1=0.1, style_noise=False, ema_decay=0.995,
+    perceptual=0.6, detail=4.0, adversarial_from=1.0, validity=0.3, r1=0.1, style_noise=False, ema_decay=0.995,
     rate_decay="linear", decay_from=0.5, seed=1,
     first_seed=13, encoder={"steps": 300, "batch": 16, "lr": 2e-4, "seed": 0, "width": 32},
 )  # fmt: skip
@@ -139,31 +152,38 @@ _add(
     "Emoji, style-based",
     "stylegan",
     EMOJI,
-    "A style-based generator of things that look like emoji, 64 × 64. It learned from few and very varied pictures, "
-    "all augmented: it draws shapes and colours in their manner rather than emoji one knows.",
-    size=64, steps=30_000, batch_size=32, precision="bfloat16", rate_decay="cosine",
-    augment="colour,translation,cutout", seed=1,
+    "A style-based generator of things that look like emoji, 64 × 64. Like faces-style it learned to draw from "
+    "reconstructions, beside an encoder whose codes are styles, and which styles there are by a game between its "
+    "mapping network and a critic of codes. From few and very varied pictures: what an encoder finds it draws well, "
+    "while its samples are shapes and colours in the manner of emoji rather than emoji one knows.",
+    size=64, steps=8_000, batch_size=16, precision="float32", grow=True, grow_from=32, w_dim=128, style_start="styles",
+    encode_to="w", mapping_rate=1.0, beta1=0.5, learning_rate_g=0.003, learning_rate_d=0.0005, reconstruction=2.4,
+    perceptual=0.4, detail=4.0, adversarial_from=1.0, r1=0.1, style_noise=False, ema_decay=0.995, flip=True,
+    augment="colour,translation,cutout", rate_decay="linear", decay_from=0.5, seed=1,
 )  # fmt: skip
 _add(
     "faces-attributes",
     "Reader of cartoon faces",
     "attribute-classifier",
-    FACES,
+    FACES_REDRAWN,
     "Reads 27 attributes of a cartoon portrait (glasses, a hat, a smile, age, ...) and what is on its head. Its "
-    "gradients steer generators of faces. It learned from faces of its own: data seed 11, which nothing else uses.",
+    "gradients steer generators of faces. It learned from faces of its own: data seed 11, which nothing else uses; in "
+    "the end from as many that faces-style had drawn again, so that it knows a smile in those as well.",
     serves=("faces",),
-    size=64, steps=7_000, batch_size=64, learning_rate_d=0.008, max_images=32_000, seed=11,
+    size=64, steps=1_000, batch_size=64, learning_rate_d=0.003, rate_decay="linear", decay_from=0.2, max_images=32_000,
+    seed=11, first=_READER_FIRST | {"learning_rate_d": 0.008}, first_source=FACES,
 )  # fmt: skip
 _add(
     "faces-attributes-judge",
     "Judge of cartoon faces",
     "attribute-classifier",
-    FACES,
+    FACES_REDRAWN,
     "Reads the same attributes as `faces-attributes`, for scoring alone: never steer with it, or nothing "
-    "independent is left to judge by. A wider network, other faces (data seed 12) and other weights, so that the "
-    "two share few errors.",
+    "independent is left to judge by. A wider network, other faces (data seed 12, in the end half of them drawn again "
+    "by faces-style) and other weights, so that the two share few errors.",
     serves=("faces",),
-    size=64, steps=7_000, batch_size=64, learning_rate_d=0.006, max_images=32_000, seed=12, width=24, feature_dim=192,
+    size=64, steps=1_000, batch_size=64, learning_rate_d=0.003, rate_decay="linear", decay_from=0.2, max_images=32_000,
+    seed=12, width=24, feature_dim=192, first=_READER_FIRST | {"learning_rate_d": 0.006}, first_source=FACES,
 )  # fmt: skip
 _add(
     "digits-judge",

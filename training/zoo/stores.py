@@ -11,8 +11,10 @@ from playground.data import faces
 from playground.data.base import Batch, DataInfo, DrawnStore, ImageStore, PairStore, Side
 from playground.data.images import load_images
 from playground.data.portrait import FACTORS, scaled
-from playground.errors import DataError
+from playground.errors import DataError, UsageError
 from playground.knobs import Settings
+from playground.latent.encoder import load_encoder
+from playground.model import load_model
 
 FACE_COUNT = 9_000
 
@@ -46,6 +48,33 @@ def faces_and_emoji(settings: Settings, folder: str | Path) -> ImageStore:
         torch.cat([drawn.labels, labels + len(drawn.info.classes)]),
         torch.cat([drawn.attributes, unknown]),
     )
+
+
+def faces_and_redrawn(settings: Settings, folder: str | Path = "") -> DrawnStore:
+    """Drawn faces, every second one as the shipped `faces-style` draws what its encoder finds in it.
+
+    Class and attributes are those that the face was drawn from: who reads a generator's pictures must know what a
+    smile looks like there. There is no `folder` to name.
+
+    Raises:
+        UsageError, DataError: `faces-style` or its encoder is not there.
+    """
+    model = load_model("faces-style")
+    encoder, network = load_encoder(model), model.modules["G"].network
+    if encoder is None:
+        raise DataError("The model 'faces-style' has no encoder: make it with --encoder first.")
+    if settings.size != model.info.size:
+        raise UsageError(f"Redrawn faces have {model.info.size} pixels, not {settings.size}.")
+
+    @torch.no_grad()
+    def draw(n: int, generator: torch.Generator, device: torch.device) -> Batch:
+        batch = faces.draw(n, generator, device, size=settings.size)
+        styles = encoder.styles(batch.images[1::2].to(model.device))
+        batch.images[1::2] = network.synthesis(styles, "none").clamp(-1, 1).to(device)
+        return batch
+
+    info = DataInfo("faces", 3, settings.size, settings.max_images, faces.CLASSES, faces.ATTRIBUTES)
+    return DrawnStore(info, draw, settings.seed)
 
 
 def emoji_in_two_styles(
