@@ -131,7 +131,7 @@ _add(
     encode_to="w", mapping_rate=1.0, beta1=0.5, learning_rate_g=0.003, learning_rate_d=0.0005, reconstruction=2.4,
     perceptual=0.6, detail=4.0, adversarial_from=1.0, validity=0.3, r1=0.1, style_noise=False, ema_decay=0.995,
     rate_decay="linear", decay_from=0.5, seed=1,
-    first_seed=13, encoder={"steps": 300, "batch": 16, "lr": 2e-4, "seed": 0, "width": 32},
+    first_seed=1, encoder={"steps": 300, "batch": 16, "lr": 2e-4, "seed": 0, "width": 32},
 )  # fmt: skip
 _add(
     "digits-cgan",
@@ -156,7 +156,7 @@ _add(
     "reconstructions, beside an encoder whose codes are styles, and which styles there are by a game between its "
     "mapping network and a critic of codes. From few and very varied pictures: what an encoder finds it draws well, "
     "while its samples are shapes and colours in the manner of emoji rather than emoji one knows.",
-    size=64, steps=8_000, batch_size=16, precision="float32", grow=True, grow_from=32, w_dim=128, style_start="styles",
+    size=64, steps=30_000, batch_size=16, precision="float32", grow=True, grow_from=32, w_dim=128, style_start="styles",
     encode_to="w", mapping_rate=1.0, beta1=0.5, learning_rate_g=0.003, learning_rate_d=0.0005, reconstruction=2.4,
     perceptual=0.4, detail=4.0, adversarial_from=1.0, r1=0.1, style_noise=False, ema_decay=0.995, flip=True,
     augment="colour,translation,cutout", rate_decay="linear", decay_from=0.5, seed=1,
