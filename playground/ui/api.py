@@ -203,7 +203,7 @@ def _exploring(house: House) -> dict[str, tuple[Callable[..., Any], str]]:
         hold: str | list | None = "others",
         hold_weight: float = 1.0,
         step_size: float = 0.5,
-        steps: int = 40,
+        steps: int = 60,
         reader: str | None = None,
         request: gr.Request = None,
     ) -> dict:
