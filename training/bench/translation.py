@@ -55,8 +55,8 @@ def facades(options: Options) -> list[Row]:
     """Label map to photograph on the 100 facades of `val`: pix2pix against its own U-Net with L1 alone.
 
     pix2pix with its discriminator's maps matched, which steadies it and counts most here, and a narrow one, which
-    leaves more time to G: in 300 s features came to 100 % of the plain U-Net's distance, with a third of that weight to
-    104 %, and to 111 % with the preset's own.
+    leaves more time to G: in 300 s features came to 100 % of the plain U-Net's distance (in 540 s to 103 %), with a
+    third of that weight to 104 %, and to 111 % with the preset's own.
     """
     from playground.data.registry import open_data
 
