@@ -115,20 +115,12 @@ def test_a_growing_generator_reconstructs_at_the_side_it_draws(make_trainer: Mak
     assert sides[0] == 8 and sides[-1] == 16
 
 
-def test_perceptual_distance_counts_beside_the_pixels(make_trainer: Make):
+@pytest.mark.parametrize(("knob", "weight"), [("perceptual", 1.0), ("detail", 4.0)])
+def test_features_and_detail_count_beside_the_pixels(make_trainer: Make, knob: str, weight: float):
+    """A generator that has learned nothing yet leaves all detail out, which costs more where it counts more."""
     terms = []
-    for weight in (0.0, 1.0):
-        trainer = make_trainer("dcgan", **ON, perceptual=weight)
-        trainer.step()
-        terms.append(trainer.metrics()["term_g_reconstruction"])
-    assert terms[1] > 1.05 * terms[0]
-
-
-def test_detail_counts_more_than_what_is_flat(make_trainer: Make):
-    """A generator that has learned nothing yet leaves all detail out, which costs more then."""
-    terms = []
-    for detail in (0.0, 4.0):
-        trainer = make_trainer("dcgan", **ON, detail=detail)
+    for value in (0.0, weight):
+        trainer = make_trainer("dcgan", **ON, **{knob: value})
         trainer.step()
         terms.append(trainer.metrics()["term_g_reconstruction"])
     assert terms[1] > 1.05 * terms[0]

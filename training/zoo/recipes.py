@@ -100,7 +100,17 @@ class Recipe:
         return method_settings(self.preset, self.knobs)
 
 
-#: the first run of those who read faces: on faces as they are
+#: what style-based generators that learn from reconstructions have in common
+_RECONSTRUCTED = dict(
+    size=64, batch_size=16, precision="float32", grow=True, grow_from=32, w_dim=128, style_start="styles",
+    encode_to="w", mapping_rate=1.0, beta1=0.5, learning_rate_g=0.003, learning_rate_d=0.0005, reconstruction=2.4,
+    detail=4.0, adversarial_from=1.0, r1=0.1, style_noise=False, ema_decay=0.995, rate_decay="linear", decay_from=0.5,
+    seed=1,
+)  # fmt: skip
+#: and those who read faces; their first run is on faces as they are
+_READER = dict(
+    size=64, steps=1_000, batch_size=64, learning_rate_d=0.003, rate_decay="linear", decay_from=0.2, max_images=32_000
+)
 _READER_FIRST = {"steps": 7_000, "rate_decay": "cosine", "decay_from": 0.0}
 
 RECIPES: dict[str, Recipe] = {}
@@ -127,10 +137,7 @@ _add(
     "18,000 (from 0.003), at 21,000 (from 0.002, with features-v1 beside the pixels) and at the end (from 0.003, with "
     "what has detail counted up to five times). No discriminator of pictures has taught it: each that was tried drew "
     "halos and white strokes into every face.",
-    size=64, steps=34_500, batch_size=16, precision="float32", grow=True, grow_from=32, w_dim=128, style_start="styles",
-    encode_to="w", mapping_rate=1.0, beta1=0.5, learning_rate_g=0.003, learning_rate_d=0.0005, reconstruction=2.4,
-    perceptual=0.6, detail=4.0, adversarial_from=1.0, validity=0.3, r1=0.1, style_noise=False, ema_decay=0.995,
-    rate_decay="linear", decay_from=0.5, seed=1,
+    **_RECONSTRUCTED, steps=34_500, perceptual=0.6, validity=0.3,
     first_seed=1, encoder={"steps": 300, "batch": 16, "lr": 2e-4, "seed": 0, "width": 32},
 )  # fmt: skip
 _add(
@@ -156,10 +163,7 @@ _add(
     "reconstructions, beside an encoder whose codes are styles, and which styles there are by a game between its "
     "mapping network and a critic of codes. From few and very varied pictures: what an encoder finds it draws well, "
     "while its samples are shapes and colours in the manner of emoji rather than emoji one knows.",
-    size=64, steps=30_000, batch_size=16, precision="float32", grow=True, grow_from=32, w_dim=128, style_start="styles",
-    encode_to="w", mapping_rate=1.0, beta1=0.5, learning_rate_g=0.003, learning_rate_d=0.0005, reconstruction=2.4,
-    perceptual=0.4, detail=4.0, adversarial_from=1.0, r1=0.1, style_noise=False, ema_decay=0.995, flip=True,
-    augment="colour,translation,cutout", rate_decay="linear", decay_from=0.5, seed=1,
+    **_RECONSTRUCTED, steps=30_000, perceptual=0.4, flip=True, augment="colour,translation,cutout",
 )  # fmt: skip
 _add(
     "faces-attributes",
@@ -170,8 +174,7 @@ _add(
     "gradients steer generators of faces. It learned from faces of its own: data seed 11, which nothing else uses; in "
     "the end from as many that faces-style had drawn again, so that it knows a smile in those as well.",
     serves=("faces",),
-    size=64, steps=1_000, batch_size=64, learning_rate_d=0.003, rate_decay="linear", decay_from=0.2, max_images=32_000,
-    seed=11, first=_READER_FIRST | {"learning_rate_d": 0.008}, first_source=FACES,
+    **_READER, seed=11, first=_READER_FIRST | {"learning_rate_d": 0.008}, first_source=FACES,
 )  # fmt: skip
 _add(
     "faces-attributes-judge",
@@ -182,8 +185,7 @@ _add(
     "independent is left to judge by. A wider network, other faces (data seed 12, in the end half of them drawn again "
     "by faces-style) and other weights, so that the two share few errors.",
     serves=("faces",),
-    size=64, steps=1_000, batch_size=64, learning_rate_d=0.003, rate_decay="linear", decay_from=0.2, max_images=32_000,
-    seed=12, width=24, feature_dim=192, first=_READER_FIRST | {"learning_rate_d": 0.006}, first_source=FACES,
+    **_READER, seed=12, width=24, feature_dim=192, first=_READER_FIRST | {"learning_rate_d": 0.006}, first_source=FACES,
 )  # fmt: skip
 _add(
     "digits-judge",

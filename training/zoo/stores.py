@@ -9,6 +9,7 @@ from torch import Tensor
 
 from playground.data import faces
 from playground.data.base import Batch, DataInfo, DrawnStore, ImageStore, PairStore, Side
+from playground.data.drawing import drawn_store
 from playground.data.images import load_images
 from playground.data.portrait import FACTORS, scaled
 from playground.errors import DataError, UsageError
@@ -73,8 +74,8 @@ def faces_and_redrawn(settings: Settings, folder: str | Path = "") -> DrawnStore
         batch.images[1::2] = network.synthesis(styles, "none").clamp(-1, 1).to(device)
         return batch
 
-    info = DataInfo("faces", 3, settings.size, settings.max_images, faces.CLASSES, faces.ATTRIBUTES)
-    return DrawnStore(info, draw, settings.seed)
+    known = faces.CLASSES, faces.ATTRIBUTES
+    return drawn_store("faces", draw, settings.size, settings.max_images, *known, settings.seed, "cpu")
 
 
 def emoji_in_two_styles(
