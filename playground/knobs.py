@@ -160,7 +160,7 @@ KNOBS: dict[str, Knob] = _table(
     # --- condition
     Knob("condition", "choice", "none", "Condition", "How the class label enters the networks; needs pictures in class folders.", "condition", choices=("none", "onehot", "embedding", "projection")),
     Knob("auxiliary", "float", 0.0, "Class loss (ACGAN)", "Weight of telling the class: D's second task, a classifier's first; 0 is off.", "condition", 0.0, 100.0, live=True),
-    Knob("attribute_loss", "float", 0.0, "Attribute loss", "Weight of a classifier's reading of attributes, each between 0 and 1; 0 is off.", "condition", 0.0, 100.0, live=True),
+    Knob("attribute_loss", "float", 0.0, "Attribute loss", "Weight of a classifier's reading of attributes, each between 0 and 1; 0 is off. Beside an encoder: of reading them in its codes, and of drawing them so that they are read.", "condition", 0.0, 100.0, live=True),
     Knob("validity", "float", 1.0, "Real/fake loss", "Weight of the objective beside the class loss; a small one rescues a generator that ignores the class.", "condition", 0.0, 100.0, live=True),
     Knob("code_categories", "int", 0, "InfoGAN categories", "Values of the categorical code; 0 is none.", "condition", 0, 100),
     Knob("code_continuous", "int", 0, "InfoGAN sliders", "Number of continuous codes in [-1, 1].", "condition", 0, 16),

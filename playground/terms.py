@@ -1,10 +1,11 @@
-r"""Extra loss terms beside the objective, each a scalar batch mean: features, information and classes.
+r"""Extra loss terms beside the objective, each a scalar batch mean: features, information, classes and attributes.
 
     feature matching  ‖E φ(x) − E φ(G(z))‖²                  Salimans et al. 2016, arXiv 1606.03498
     the same, a pair  E |φ(y) − φ(G(x))|                     Wang et al. 2017, arXiv 1711.11585
     pulling away      mean over pairs of cos²(s_i, s_j)      Zhao et al. 2016, arXiv 1609.03126
     information       −E log Q(c | G(z, c))                  Chen et al. 2016, arXiv 1606.03657
     classes           −E log P(y | x)                        Odena et al. 2017, arXiv 1610.09585
+    attributes        the same of each, there or not         Liu et al. 2014, arXiv 1411.7766
     codes             KL(N(μ, σ²) ‖ N(0, 1))                 Kingma & Welling 2013, arXiv 1312.6114
 
 Logarithms are natural; features and answers come from the discriminator and its heads.
@@ -98,6 +99,13 @@ def class_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
         labels: [N] whole numbers in [0, K), or [N, K] probabilities.
     """
     return F.cross_entropy(_wide(logits), labels)
+
+
+def attribute_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Mean binary cross-entropy in nats over the known attributes: logits [N, A], targets [N, A] in [0, 1] or NaN."""
+    known = torch.isfinite(targets)
+    each = F.binary_cross_entropy_with_logits(logits.float(), targets.nan_to_num(0.0), reduction="none")
+    return (each * known).sum() / known.sum().clamp(min=1)
 
 
 def categorical_information(logits: Tensor, codes: Tensor) -> Tensor:

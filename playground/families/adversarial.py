@@ -6,9 +6,15 @@ With `reconstruction` on, an encoder E learns beside G, which becomes the decode
 (VAE-GAN, Larsen et al. 2015, arXiv 1512.09300): z = μ(x) + σ(x) ε must draw x again, and the codes must lie where
 samples are drawn from,
 
-    L_G,E = L_adv + λ (Lap₁(G(z), x) + λ_p d(G(z), x)) + λ_KL KL(q(z | x) ‖ N(0, 1)) + λ_m moments,
+    L_G,E = L_adv + λ (Lap₁(G(z), x) + λ_p d(G(z), x)) + λ_KL KL(q(z | x) ‖ N(0, 1)) + λ_m moments + λ_a attributes,
 
 with d the distance of `features-v1` where the paper takes D's features: an E and G that begin alone have no D to ask.
+Where attributes of the pictures are known, a dense layer A learns to read them in codes, and G to draw what is read so:
+
+    attributes = H(A(E(x)), a) + H(A(E(G(z))), a),
+
+H being the cross-entropy; in the second E and A stay as they are. A few pixels that mean much, as a smile does, are
+else the last to be drawn (AC-GAN, Odena et al. 2017, arXiv 1610.09585, has D read its classes as well).
 With `encode_to` w a style-based generator's E puts pictures among the styles instead, w = E(x), which may lie as they
 will; the mapping network f learns to draw such styles, against a critic P of codes (a latent-space GAN):
 
@@ -139,7 +145,7 @@ class Adversarial(Family):
         again: Terms = {}
         if "E" in self.players:
             self._grow()
-            again = self._reconstruction_terms(self._real(batch.images), label)
+            again = self._reconstruction_terms(self._real(batch.images), batch)
             if not self._contested():
                 return again
         made = self._made if self._made is not None else self._make(label, len(batch.images))
@@ -168,19 +174,25 @@ class Adversarial(Family):
             result["pulling_away"] = s.pulling_away * terms.pulling_away(says.features)
         return result | again
 
-    def _reconstruction_terms(self, real: Tensor, label: Tensor | None) -> Terms:
-        """What E and G lose together on pictures [N, C, s, s], s the side that G draws at present."""
+    def _reconstruction_terms(self, real: Tensor, batch: Batch) -> Terms:
+        """What E and G lose together on the pictures of a batch at the side that G draws at present, [N, C, s, s]."""
         s, shown, critic = self.settings, enlarge(real, self.info.size), self.players.get("P")
         if critic is not None:
             mean, _ = self.players["E"](shown)
             drawn = self.players["G"].decode_styles(mean).float()
         else:
             z, mean, log_variance = self.players["E"].draw(shown, self.generator)
-            drawn = self.players["G"].decode(z, label).float()
+            drawn = self.players["G"].decode(z, batch.labels if self.labelled else None).float()
         distance = laplacian_l1(drawn, real, s.detail).mean()
         if s.perceptual > 0:
             distance = distance + s.perceptual * self.extractor.distance(drawn, real).mean()
         result = {"reconstruction": s.reconstruction * distance}
+        if s.attribute_loss > 0:
+            said = self.players["E"].attributes(mean)
+            again = self.players["E"].read_attributes(enlarge(drawn, self.info.size))
+            result["attributes"] = s.attribute_loss * sum(
+                terms.attribute_cross_entropy(logits, batch.attributes) for logits in (said, again)
+            )
         if critic is not None:
             critic.keep(distributed.gathered(mean.detach()))  # all processes have one bank
             codes, styles = self._codes_and_styles()
@@ -493,11 +505,12 @@ class Adversarial(Family):
                 "An encoder can't be added or taken away while a training runs: start a new run with reconstruction "
                 f"{'set' if value > 0 else '0'}."
             )
-        if name == "auxiliary" and (value > 0) != (self.settings.auxiliary > 0):
-            raise UsageError(
-                "A class head can't be added or taken away while a training runs: start a new run with auxiliary "
-                f"{'set' if value > 0 else '0'}."
-            )
+        for knob, head in (("auxiliary", "A class head"), ("attribute_loss", "A reader of attributes")):
+            if name == knob and (value > 0) != (self.settings[knob] > 0):
+                raise UsageError(
+                    f"{head} can't be added or taken away while a training runs: start a new run with {knob} "
+                    f"{'set' if value > 0 else '0'}."
+                )
 
     @classmethod
     def sampling_networks(cls, settings: Settings, info: DataInfo) -> dict[str, nn.Module]:
@@ -584,6 +597,14 @@ def check_together(settings: Settings, info: DataInfo) -> None:
         raise UsageError(
             "An encoder beside G is for pictures, without InfoGAN's codes and with another objective than energy: set "
             "reconstruction to 0."
+        )
+    if s.attribute_loss > 0 and not s.reconstruction:
+        raise UsageError(
+            "Attributes are read in the codes of an encoder: set reconstruction above 0, or attribute_loss to 0."
+        )
+    if s.attribute_loss > 0 and not info.attributes:
+        raise UsageError(
+            f"'{info.name}' has no attributes to read: set attribute_loss to 0, or use 'faces' or 'shapes'."
         )
     if s.encode_to == "w":
         if s.architecture != "style" or not s.reconstruction:

@@ -200,7 +200,8 @@ def code_layout(settings: Settings) -> Codes | None:
 def encoder_of(settings: Settings, info: DataInfo) -> Posterior:
     """The encoder that learns beside the generator of these settings."""
     code_dim = (settings.w_dim or 2 * settings.width) if settings.encode_to == "w" else settings.latent_dim
-    return Posterior(settings.architecture, info.channels, info.size, settings.width, code_dim)
+    attributes = len(info.attributes) if settings.attribute_loss > 0 else 0
+    return Posterior(settings.architecture, info.channels, info.size, settings.width, code_dim, attributes)
 
 
 def draw_latents(settings: Settings, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:

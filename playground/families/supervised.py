@@ -99,7 +99,7 @@ class Supervised(Family):
         if reading.class_logits is not None:
             result["class"] = s.auxiliary * terms.class_cross_entropy(reading.class_logits, batch.labels)
         if reading.attribute_logits is not None:
-            result["attributes"] = s.attribute_loss * attribute_cross_entropy(
+            result["attributes"] = s.attribute_loss * terms.attribute_cross_entropy(
                 reading.attribute_logits, batch.attributes
             )
         with torch.no_grad():
@@ -203,13 +203,6 @@ class _Shown(nn.Module):
 
 
 # --- losses and scores
-
-
-def attribute_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean binary cross-entropy in nats over the known attributes: logits [N, A], targets [N, A] in [0, 1] or NaN."""
-    known = torch.isfinite(targets)
-    each = F.binary_cross_entropy_with_logits(logits.float(), targets.nan_to_num(0.0), reduction="none")
-    return (each * known).sum() / known.sum().clamp(min=1)
 
 
 def binary_columns(targets: Tensor) -> Tensor:

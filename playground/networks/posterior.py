@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.nn import functional as F
 
 from playground.networks import build_trunk
@@ -54,19 +55,29 @@ class Posterior(CodeReader):
         channels, size: of the pictures.
         width: of the trunk, as in `build_trunk`.
         code_dim: numbers that a code has.
+        attributes: known properties of pictures that are read in their codes, by one dense layer.
     """
 
-    def __init__(self, architecture: str, channels: int, size: int, width: int, code_dim: int):
+    def __init__(self, architecture: str, channels: int, size: int, width: int, code_dim: int, attributes: int = 0):
         architecture = "dcgan" if architecture == "style" else architecture
         trunk = build_trunk(architecture, channels=channels, size=size, width=width)
         super().__init__(trunk, max(128, 3 * code_dim), 2 * code_dim)
         nn.init.constant_(self.head.bias[code_dim:], FIRST_LOG_VARIANCE)
+        self.attributes = nn.Linear(code_dim, attributes) if attributes else None
         self.register_buffer("code_mean", torch.zeros(code_dim))
         self.register_buffer("code_covariance", torch.eye(code_dim))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_variance = self.read(x).chunk(2, dim=1)
         return mean, log_variance.clamp(*LOG_VARIANCES)
+
+    def read_attributes(self, x: Tensor) -> Tensor:
+        """What is read of pictures [N, C, S, S], as logits [N, attributes], by this network as it stands: a gradient
+        reaches the pictures alone, and running statistics stay."""
+        state = {name: parameter.detach() for name, parameter in self.named_parameters()}
+        state |= {name: buffer.clone() for name, buffer in self.named_buffers()}
+        mean, _ = functional_call(self, state, (x,))
+        return F.linear(mean, state["attributes.weight"], state["attributes.bias"])
 
     def draw(self, x: Tensor, generator: torch.Generator | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """(z ~ q(z | x), μ, log σ²), each [N, code_dim]; the gradient reaches μ and σ (reparameterised)."""
@@ -114,10 +125,11 @@ class CodeCritic(nn.Module):
         self.register_buffer("deviation", torch.ones(()))
 
     def forward(self, codes: Tensor) -> Tensor:
-        x = (codes.float() - self.mean) / self.deviation
-        for layer in self.hidden:
-            x = F.leaky_relu(layer(x), LEAK)
-        return self.score(x).squeeze(1)
+        with torch.autocast(codes.device.type, enabled=False):  # small networks, and small differences are what counts
+            x = (codes.float() - self.mean) / self.deviation
+            for layer in self.hidden:
+                x = F.leaky_relu(layer(x), LEAK)
+            return self.score(x).squeeze(1)
 
     @torch.no_grad()
     def keep(self, codes: Tensor) -> None:

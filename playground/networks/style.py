@@ -277,7 +277,12 @@ class Mapping(nn.Module):
         return x.float() @ self.mix + self.shift if self.fitted else x
 
     def _learned(self, vector: Tensor) -> Tensor:
-        x = pixel_norm(vector)
+        if not self.fitted:
+            return self._through(pixel_norm(vector))
+        with torch.autocast(vector.device.type, enabled=False):  # it is held to a distribution of codes, to the end
+            return self._through(pixel_norm(vector.float()))
+
+    def _through(self, x: Tensor) -> Tensor:
         for layer in self.layers:
             x = F.leaky_relu(layer(x), LEAK)
         return x

@@ -15,7 +15,7 @@ from playground.methods import METHODS, method_settings
 from playground.model import model_of
 from playground.networks.posterior import Posterior
 from playground.pixels import l1
-from playground.terms import normal_divergence
+from playground.terms import attribute_cross_entropy, normal_divergence
 from playground.trainer import Trainer
 
 Make = Callable[..., Trainer]
@@ -126,6 +126,34 @@ def test_features_and_detail_count_beside_the_pixels(make_trainer: Make, knob: s
     assert terms[1] > 1.05 * terms[0]
 
 
+@pytest.mark.parametrize(("preset", "knobs"), [("dcgan", ON), ("stylegan", {"reconstruction": 1.0, "encode_to": "w"})])
+def test_attributes_are_read_in_codes_and_then_drawn(make_trainer: Make, preset: str, knobs: dict[str, Any]):
+    """E comes to know them from the pictures; of what G makes of a code G alone is to answer for."""
+    knobs = {**knobs, "attribute_loss": 2.0, "adversarial_from": 1.0, "steps": 150, "learning_rate_g": 2e-3}
+    trainer = make_trainer(preset, **knobs)
+    encoder, shown = trainer.players["E"], trainer.store.take(torch.arange(16))
+    before = {name: buffer.clone() for name, buffer in encoder.named_buffers()}
+    pictures = shown.images.clone().requires_grad_()
+    read = attribute_cross_entropy(encoder.read_attributes(pictures), shown.attributes)
+    assert torch.autograd.grad(read, pictures, retain_graph=True)[0].abs().max() > 0
+    reached = torch.autograd.grad(read, [*encoder.parameters()], allow_unused=True)
+    assert not any(gradient is not None for gradient in reached)
+    assert all(torch.equal(buffer, before[name]) for name, buffer in encoder.named_buffers())
+
+    trainer.step()
+    first = trainer.metrics()["term_g_attributes"]
+    trainer.run(until=149)
+    trainer.metrics()
+    trainer.step()
+    assert trainer.metrics()["term_g_attributes"] < 0.95 * first
+
+
+def test_what_reads_attributes_is_there_from_the_start(make_trainer: Make):
+    trainer = make_trainer("dcgan", **ON)
+    with pytest.raises(UsageError, match="start a new run with attribute_loss"):
+        trainer.change("attribute_loss", 1.0)
+
+
 def test_a_run_goes_on_exactly_from_its_state(make_trainer: Make):
     knobs = {**ON, "adversarial_from": 0.5, "steps": 4}
     whole, first, second = (make_trainer("stylegan", **knobs) for _ in range(3))
@@ -191,6 +219,7 @@ def test_divergence_of_codes_is_that_of_the_literature():
         ("ebgan", {}, "encoder"),
         ("cogan", {}, "reconstruction"),
         ("dcgan", {"reconstruction": 0.0, "adversarial_from": 0.3}, "nothing to learn"),
+        ("dcgan", {"reconstruction": 0.0, "attribute_loss": 1.0}, "codes of an encoder"),
     ],
 )
 def test_what_does_not_go_together_is_said(make_trainer: Make, preset: str, knobs: dict[str, Any], said: str):

@@ -21,13 +21,13 @@ from playground.families.supervised import (
     Classifier,
     Reading,
     Supervised,
-    attribute_cross_entropy,
     binary_columns,
     scores,
 )
 from playground.methods import METHODS, method_settings
 from playground.model import Model, model_of
 from playground.recorder import Recorder
+from playground.terms import attribute_cross_entropy
 from playground.trainer import Trainer
 
 Make = Callable[..., Trainer]

@@ -85,6 +85,12 @@ _G_TERMS = (
         r"{value}\,\big(\lVert m\rVert^2 + \lVert C - I\rVert^2\big)",
         "$m$ and $C$ are mean and covariance of the codes of all pictures.",
     ),
+    Term(
+        "attribute_loss",
+        r"{value}\,\big(\mathrm{{H}}(A(x), a) + \mathrm{{H}}(A(G(z_x)), a)\big)",
+        "$A$ reads the known attributes $a$ in the code of a picture: of $x$, which E learns from, and of what G draws "
+        "of it, which G does.",
+    ),
 )
 _COUPLED = (
     "- Both are sums over the two sides: once with pictures $x$ of A, $G_A$ and $D_A$, once with pictures of B, $G_B$ "
