@@ -45,6 +45,13 @@ FACES_REDRAWN = Source(
     True,
     builder="training.zoo.stores:faces_and_redrawn",
 )
+FACES_STYLES = Source(
+    "faces-styles",
+    "cartoon faces by this project's code, in flat colours and in pen and wash",
+    FACES.licence,
+    True,
+    builder="training.zoo.stores:faces_in_two_styles",
+)
 MNIST = Source("mnist", "MNIST digits (LeCun, Cortes & Burges)", "CC BY-SA 3.0", True, "mnist")
 _NOTO = "Apache License 2.0: Noto Emoji, copyright Google LLC (github.com/googlefonts/noto-emoji), laid over white"
 EMOJI = Source("emoji-noto", "Noto Emoji by Google, laid over white", _NOTO, flag="emoji")
@@ -265,6 +272,15 @@ _add(
     "Redraws Noto emoji in the manner of Firefox OS and back, 64 × 64. It was never told which emoji belong together; "
     "a tenth of those that both have was kept to measure with.",
     size=64, steps=12_000, batch_size=4, width=24, precision="bfloat16", flip=True, patch=34, ema_decay=0.995, seed=1,
+)  # fmt: skip
+_add(
+    "faces-flat-ink",
+    "Faces in pen and wash",
+    "cyclegan",
+    FACES_STYLES,
+    "Redraws cartoon faces in flat colours with pen and wash, and back, 64 × 64. It met different people in either "
+    "style and was never told who belongs to whom.",
+    size=64, steps=8_500, batch_size=4, width=16, precision="bfloat16", flip=True, patch=34, ema_decay=0.995, seed=1,
 )  # fmt: skip
 
 
