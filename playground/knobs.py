@@ -154,6 +154,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("grow_from", "choice", 8, "Grow from", "Side of the first pictures.", "networks", choices=(4, 8, 16, 32)),
     Knob("w_dim", "int", 0, "Size of w", "Numbers in a style; 0 is twice the width.", "networks", 0, 1024),
     Knob("style_start", "choice", "constant", "First maps", "What the coarsest maps are: the same for all pictures (constant), or drawn from the first style as well (styles), which learns faster where things are.", "networks", choices=("constant", "styles")),
+    Knob("mapping", "choice", "dense", "Mapping network", "What turns noise into styles: dense layers, or a flow, which carries it there in small steps and is taught where codes lie by flow matching instead of a game against a critic; for codes in w.", "networks", choices=("dense", "flow")),
     Knob("mapping_rate", "float", 0.01, "Mapping rate", "How fast the mapping network learns, as a share of the generator's rate; the paper's is 0.01.", "networks", 0.001, 1.0, log=True),
     Knob("style_mixing", "float", 0.0, "Style mixing", "Share of training samples whose finer layers take the style of a second latent.", "networks", 0.0, 1.0, live=True),
     Knob("style_noise", "bool", True, "Noise in layers", "Fresh noise in every style layer, for what is of chance in a picture: hair, stubble, grain. Off, the layers leave it out, in training and in every picture.", "networks", live=True),
@@ -182,7 +183,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("style_loss", "float", 0.0, "Style λ", "Weight of reading the style back that a translation was made with; MUNIT's is 1.", "translation", 0.0, 1000.0, live=True),
     Knob("kl", "float", 0.0, "KL λ", "Weight of the divergence of the codes from N(0, 1), which gives both sides one space of codes (UNIT: 0.01), or makes the codes of pictures those that samples are drawn from (VAE-GAN).", "translation", 0.0, 100.0, live=True),
     Knob("moments", "float", 0.0, "Code moments λ", "Weight of bringing mean and covariance of all pictures' codes to those of N(0, 1): samples then fall where codes lie, however little is asked of each (DIP-VAE).", "translation", 0.0, 100.0, live=True),
-    Knob("encode_to", "choice", "z", "Codes lie in", "Where a generator's encoder puts pictures: in z, where samples are drawn from, or in w, the styles of a style-based one. Those in w are free; the mapping network learns to make such styles of z, against a critic of codes.", "translation", choices=("z", "w")),
+    Knob("encode_to", "choice", "z", "Codes lie in", "Where a generator's encoder puts pictures: in z, where samples are drawn from, or in w, the styles of a style-based one. Those in w are free; the mapping network learns to make such styles of z, against a critic of codes or as a flow.", "translation", choices=("z", "w")),
     Knob("adversarial_from", "float", 0.0, "D joins at", "Share of the run after which D joins; until then G and its encoder learn from reconstructions alone.", "translation", 0.0, 1.0, live=True),
     # --- penalties
     Knob("gradient_penalty", "float", 0.0, "Gradient penalty λ", "WGAN-GP: pull the critic's gradient norm to 1 between real and fake; 10 is usual.", "penalties", 0.0, 1000.0, live=True),

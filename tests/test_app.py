@@ -525,6 +525,9 @@ def test_formulas_follow_the_settings() -> None:
     assert "G is told the class" in told[0] and "Both networks are told the class" in told[1]
     free = formulas(method_settings("stylegan", {"reconstruction": 1.0, "encode_to": "w"}))
     assert "critic $P$ of codes" in free and "critic $P$" not in formulas(method_settings("stylegan"))
+    knobs = {"reconstruction": 1.0, "encode_to": "w", "mapping": "flow", "attribute_loss": 2.0}
+    carried = formulas(method_settings("stylegan", knobs))
+    assert "as a flow" in carried and "critic $P$" not in carried and "known attributes" in carried
 
 
 # --- the script

@@ -20,7 +20,8 @@ will; the mapping network f learns to draw such styles, against a critic P of co
 
     L_P = sp(P(f(z)) − P(E(x))) + γ/2 (R1 + R2),    L_f = sp(P(E(x)) − P(f(z)))
 
-f ends with an affine map that is set, not learned: it gives styles the mean and covariance of codes.
+f ends with an affine map that is set, not learned: it gives styles the mean and covariance of codes. Or f is a flow,
+which needs no critic (`networks.flow`).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ from playground.families.players import (
 from playground.knobs import Settings
 from playground.networks import layers
 from playground.networks.describe import describe as describe_network
-from playground.networks.posterior import CodeCritic
+from playground.networks.posterior import CodeBank, CodeCritic
 from playground.networks.style import Growing, enlarge, fade_real
 from playground.pixels import laplacian_l1
 from playground.schedules import growth, learning_rate_factor
@@ -66,6 +67,8 @@ from playground.schedules import growth, learning_rate_factor
 POINTS_SHOWN = 2000
 #: codes that are compared with as many drawn styles a step, and γ of the penalties on their critic
 CODES_COMPARED, CODES_GAMMA = 256, 1.0
+#: codes that a flow is taught to reach a step
+CODES_CARRIED = 512
 #: steps between two fits of the mapping network's last map
 FIT_EVERY = 100
 #: what their critic and the mapping network play for
@@ -95,8 +98,12 @@ class Adversarial(Family):
         self.players = {"D": discriminator(settings, info), "G": Generator(settings, info)}
         if settings.reconstruction > 0:
             self.players["E"] = encoder_of(settings, info)
+        self.bank: CodeBank | None = None  # of codes that are styles
         if settings.encode_to == "w":
-            self.players["P"] = CodeCritic(self.players["G"].network.w_dim)
+            w_dim = self.players["G"].network.w_dim
+            self.bank = CodeBank(w_dim) if settings.mapping == "flow" else CodeCritic(w_dim)
+            if isinstance(self.bank, CodeCritic):
+                self.players["P"] = self.bank
         self.buffer = stabilisers.ReplayBuffer(settings.replay_buffer) if settings.replay_buffer else None
         self._made: Made | None = None  # fakes that D has just seen, with their graph, for G to answer for
         self._scores: dict[str, Tensor] = {}
@@ -176,8 +183,8 @@ class Adversarial(Family):
 
     def _reconstruction_terms(self, real: Tensor, batch: Batch) -> Terms:
         """What E and G lose together on the pictures of a batch at the side that G draws at present, [N, C, s, s]."""
-        s, shown, critic = self.settings, enlarge(real, self.info.size), self.players.get("P")
-        if critic is not None:
+        s, shown, bank = self.settings, enlarge(real, self.info.size), self._bank()
+        if bank is not None:
             mean, _ = self.players["E"](shown)
             drawn = self.players["G"].decode_styles(mean).float()
         else:
@@ -193,20 +200,36 @@ class Adversarial(Family):
             result["attributes"] = s.attribute_loss * sum(
                 terms.attribute_cross_entropy(logits, batch.attributes) for logits in (said, again)
             )
-        if critic is not None:
-            critic.keep(distributed.gathered(mean.detach()))  # all processes have one bank
-            codes, styles = self._codes_and_styles()
-            result["prior"] = CODES_OBJECTIVE.generator(critic(styles), critic(codes))
-            return result
+        if bank is not None:
+            bank.keep(distributed.gathered(mean.detach()))  # all processes have one bank
+            return result | self._mapping_terms(bank)
         if s.kl > 0:
             result["kl"] = s.kl * terms.normal_divergence(mean, log_variance)
         if s.moments > 0:
             result["moments"] = s.moments * self.players["E"].moments_loss(mean)
         return result
 
+    def _bank(self) -> CodeBank | None:
+        """The bank of codes, where the players are now."""
+        if self.bank is not None and "P" not in self.players:
+            self.bank.to(next(self.players["E"].parameters()).device)
+        return self.players.get("P", self.bank)
+
+    def _mapping_terms(self, bank: CodeBank) -> Terms:
+        """What the mapping network loses: its game against the critic of codes, or the matching of its flow."""
+        if isinstance(bank, CodeCritic):
+            codes, styles = self._codes_and_styles()
+            return {"prior": CODES_OBJECTIVE.generator(bank(styles), bank(codes))}
+        network, codes = self.players["G"].network, bank.draw(CODES_CARRIED, self.generator)
+        network.mapping.settle(bank.mean, bank.deviation)
+        network.w_mean.copy_(bank.mean)
+        z = draw_latents(self.settings, len(codes), self.generator, codes.device)
+        t = torch.rand(len(codes), device=codes.device, generator=self.generator)
+        return {"flow": network.mapping.matching_loss(z, codes, t)}
+
     def _codes_and_styles(self, count: int = CODES_COMPARED) -> tuple[Tensor, Tensor]:
         """Codes of pictures, from the bank, and as many styles that the mapping network draws: [count, w_dim] each."""
-        codes = self.players["P"].draw(count, self.generator)
+        codes = self._bank().draw(count, self.generator)
         z = draw_latents(self.settings, count, self.generator, codes.device)
         return codes, self.players["G"].network.styles(z)
 
@@ -318,7 +341,7 @@ class Adversarial(Family):
 
     def _make(self, label: Tensor | None, count: int) -> Made:
         device = next(self.players["G"].parameters()).device
-        if "P" in self.players:
+        if self.bank is not None:
             return Made(self._drawn_from_styles(count), None, None)
         z = draw_latents(self.settings, count, self.generator, device)
         codes = self.codes.sample(count, self.generator, device) if self.codes else None
@@ -326,7 +349,7 @@ class Adversarial(Family):
 
     def _drawn_from_styles(self, count: int) -> Tensor:
         """Pictures of styles, of which a half are codes of real pictures where there are any yet. Their gradient does
-        not reach the mapping network: D teaches how to draw, and P which styles there are."""
+        not reach the mapping network: D teaches how to draw, and codes which styles there are."""
         network = self.players["G"].network
         with torch.no_grad():
             codes, styles = self._codes_and_styles(count)
@@ -488,11 +511,15 @@ class Adversarial(Family):
 
     def state_dict(self) -> dict[str, Any]:
         state: dict[str, Any] = {"penalties": dict(self._last_penalties)} if self._last_penalties else {}
+        if self.bank is not None and "P" not in self.players:
+            state["bank"] = self.bank.state_dict()
         return state if self.buffer is None else {**state, "buffer": self.buffer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         device = next(self.players["D"].parameters()).device
         self._last_penalties = {name: value.to(device) for name, value in state.get("penalties", {}).items()}
+        if self.bank is not None and "bank" in state:
+            self.bank.load_state_dict(state["bank"])
         if self.buffer is not None and "buffer" in state:
             self.buffer.load_state_dict(state["buffer"])
 
@@ -615,6 +642,14 @@ def check_together(settings: Settings, info: DataInfo) -> None:
         if s.condition != "none" or s.kl or s.moments:
             raise UsageError(
                 "Codes in w are free, and of no class: set condition to none, kl and moments to 0, or encode_to to z."
+            )
+    if s.mapping == "flow":
+        if s.encode_to != "w":
+            raise UsageError("A flow carries noise to codes of an encoder: set encode_to to w, or mapping to dense.")
+        if s.latent_dim != (s.w_dim or 2 * s.width):
+            raise UsageError(
+                f"A flow needs as many numbers in z as in w: set w_dim to {s.latent_dim}, or latent_dim to "
+                f"{s.w_dim or 2 * s.width}."
             )
     if s.adversarial_from > 0 and not s.reconstruction:
         raise UsageError(

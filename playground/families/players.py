@@ -64,7 +64,7 @@ class Generator(nn.Module):
         own = {}
         if settings.architecture == "style":
             own = {"w_dim": settings.w_dim, "start": settings.style_start, "mapping_rate": settings.mapping_rate}
-            own["fitted"] = settings.encode_to == "w"
+            own |= {"fitted": settings.encode_to == "w", "flow": settings.mapping == "flow"}
         self.label_input = LabelInput(kind, len(info.classes), min(settings.latent_dim, 50))
         self.network = build_generator(
             settings.architecture,

@@ -3,7 +3,7 @@
 Kingma & Welling 2013 (arXiv 1312.6114). Larsen et al. 2015 (arXiv 1512.09300) let a GAN's generator be its decoder.
 Kumar et al. 2017 (arXiv 1711.00848) match the moments of all codes together to those of the prior. Where codes are free
 instead, a small network learns to make such codes of noise, against a critic of codes (Achlioptas et al. 2018, arXiv
-1707.02392, section 3; in a StyleGAN: Pidhorskyi et al. 2020, arXiv 2004.04467).
+1707.02392, section 3; in a StyleGAN: Pidhorskyi et al. 2020, arXiv 2004.04467), or as a flow (`networks.flow`).
 """
 
 from __future__ import annotations
@@ -104,32 +104,15 @@ class Posterior(CodeReader):
             return (value + (slope - slope.detach()).mean()) / mean.shape[1]
 
 
-class CodeCritic(nn.Module):
-    """D of codes: [N, code_dim] -> scores [N], and the bank of the newest codes of pictures that it compares with.
+class CodeBank(nn.Module):
+    """The newest codes of pictures, [BANK, code_dim], with their mean and the deviation of all numbers together."""
 
-    Codes are seen relative to the bank's mean and in units of its deviation, of all numbers together.
-
-    Args:
-        code_dim: numbers that a code has.
-        width, layers: of its dense hidden layers.
-    """
-
-    def __init__(self, code_dim: int, width: int = 256, layers: int = 3):
+    def __init__(self, code_dim: int):
         super().__init__()
-        sizes = [code_dim, *[width] * layers]
-        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
-        self.score = nn.Linear(width, 1)
         self.register_buffer("bank", torch.zeros(BANK, code_dim))
         self.register_buffer("kept", torch.zeros((), dtype=torch.int64))  # codes kept so far
         self.register_buffer("mean", torch.zeros(code_dim))
         self.register_buffer("deviation", torch.ones(()))
-
-    def forward(self, codes: Tensor) -> Tensor:
-        with torch.autocast(codes.device.type, enabled=False):  # small networks, and small differences are what counts
-            x = (codes.float() - self.mean) / self.deviation
-            for layer in self.hidden:
-                x = F.leaky_relu(layer(x), LEAK)
-            return self.score(x).squeeze(1)
 
     @torch.no_grad()
     def keep(self, codes: Tensor) -> None:
@@ -147,3 +130,27 @@ class CodeCritic(nn.Module):
         """`count` codes of the bank, at random: [count, code_dim]."""
         share = torch.rand(count, device=self.bank.device, generator=generator)
         return self.bank[(share * self.kept.clamp(max=BANK)).long()]
+
+
+class CodeCritic(CodeBank):
+    """D of codes: [N, code_dim] -> scores [N], and the bank of codes that it compares with.
+
+    Codes are seen relative to the bank's mean and in units of its deviation.
+
+    Args:
+        code_dim: numbers that a code has.
+        width, layers: of its dense hidden layers.
+    """
+
+    def __init__(self, code_dim: int, width: int = 256, layers: int = 3):
+        super().__init__(code_dim)
+        sizes = [code_dim, *[width] * layers]
+        self.hidden = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
+        self.score = nn.Linear(width, 1)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        with torch.autocast(codes.device.type, enabled=False):  # small networks, and small differences are what counts
+            x = (codes.float() - self.mean) / self.deviation
+            for layer in self.hidden:
+                x = F.leaky_relu(layer(x), LEAK)
+            return self.score(x).squeeze(1)

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from playground.errors import UsageError, unknown
+from playground.networks.flow import FlowMapping
 from playground.networks.layers import (
     LEAK,
     MinibatchDiscrimination,
@@ -440,6 +441,7 @@ class StyleGenerator(Growing):
         mapping_layers: dense layers of the mapping network; the paper has 8.
         mapping_rate: of its learning rate to the others'.
         fitted: whether the mapping network ends with an affine map that is set (`Mapping.fit`).
+        flow: whether the mapping network is a flow instead, from as many numbers as a style has.
         base: side of the learned constant.
         start: one of `STARTS`.
         norm: False leaves the normalisation out of AdaIN: the style scales and shifts each map as it is.
@@ -461,6 +463,7 @@ class StyleGenerator(Growing):
         mapping_layers: int = 4,
         mapping_rate: float = MAPPING_RATE,
         fitted: bool = False,
+        flow: bool = False,
         base: int = 4,
         start: str = "constant",
         norm: bool = True,
@@ -476,7 +479,11 @@ class StyleGenerator(Growing):
         self.noise, self.noisy = "fixed", True
         plan = [channels_at(side, width) for side in self.resolutions]
         options = {"norm": norm, "act": act, "dropout": dropout, "drawn_start": start == "styles"}
-        self.mapping = Mapping(input_dim, self.w_dim, mapping_layers, mapping_rate, fitted)
+        if flow and input_dim != self.w_dim:
+            raise UsageError(f"A flow carries {self.w_dim} numbers to a style of {self.w_dim}, not {input_dim}.")
+        self.mapping = (
+            FlowMapping(self.w_dim) if flow else Mapping(input_dim, self.w_dim, mapping_layers, mapping_rate, fitted)
+        )
         self.style_mixing = StyleMixing()
         self.blocks = nn.ModuleList(
             StyleBlock(before, after, side, self.w_dim, **options)
@@ -684,11 +691,13 @@ def generator(
     start: str = "constant",
     mapping_rate: float = MAPPING_RATE,
     fitted: bool = False,
+    flow: bool = False,
 ) -> StyleGenerator:
     """[N, input_dim] -> [N, channels, size, size]. Options as in `build_generator`.
 
     norm "default" is AdaIN, "none" leaves its normalisation out. `depth` doublings start from a larger constant.
-    `w_dim` 0 is twice the width. `start`, `mapping_rate` and `fitted` as in `StyleGenerator`.
+    `w_dim` 0 is twice the width. `start`, `mapping_rate`, `fitted` and `flow` as in
+    `StyleGenerator`.
     """
     return StyleGenerator(
         input_dim,
@@ -700,6 +709,7 @@ def generator(
         start=start,
         mapping_rate=mapping_rate,
         fitted=fitted,
+        flow=flow,
         norm=norm != "none",
         act="leaky" if activation == "default" else activation,
         dropout=dropout,

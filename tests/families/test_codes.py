@@ -9,12 +9,15 @@ import pytest
 import torch
 
 from playground.errors import UsageError
+from playground.families import initialising
 from playground.model import model_of
+from playground.networks.flow import FlowMapping
 from playground.networks.posterior import BANK, CodeCritic
 from playground.trainer import Trainer
 
 Make = Callable[..., Trainer]
 ON: dict[str, Any] = {"reconstruction": 1.0, "encode_to": "w", "adversarial_from": 0.5, "grow": False}
+FLOW: dict[str, Any] = {"mapping": "flow", "latent_dim": 16, "w_dim": 16}
 
 
 def weights(trainer: Trainer, player: str) -> torch.Tensor:
@@ -100,16 +103,61 @@ def test_pictures_of_codes_come_to_tell_pictures_apart(make_trainer: Make, store
     assert own < 0.8 * other, f"a picture's own reconstruction is as far as another's: {own:.3f}, {other:.3f}"
 
 
-def test_a_run_goes_on_exactly_from_its_state(make_trainer: Make):
-    whole, first, second = (make_trainer("stylegan", **ON, steps=4) for _ in range(3))
+@pytest.mark.parametrize("mapping", ["dense", "flow"])
+def test_a_run_goes_on_exactly_from_its_state(make_trainer: Make, mapping: str):
+    knobs = {**ON, **(FLOW if mapping == "flow" else {})}
+    whole, first, second = (make_trainer("stylegan", **knobs, steps=4) for _ in range(3))
     whole.run(until=4)
     first.run(until=2)
     second.load_state_dict(first.state_dict())
     second.run(until=4)
     for name in whole.players:
         assert torch.equal(weights(whole, name), weights(second, name)), name
-    assert torch.equal(whole.players["P"].bank, second.players["P"].bank)
+    assert torch.equal(whole.family.bank.bank, second.family.bank.bank) and whole.family.bank.kept > 0
     assert list(model_of(whole).modules) == ["G"]
+
+
+def test_a_flow_takes_the_place_of_the_critic(make_trainer: Make):
+    trainer = make_trainer("stylegan", **ON, **FLOW, steps=4)
+    assert set(trainer.players) == {"D", "G", "E"} and len(trainer.phases) == 2
+    trainer.run(until=4)
+    assert "term_g_flow" in trainer.metrics()
+    terms = trainer.family.generator_terms(trainer.store.take(torch.arange(8)))
+    named = dict(trainer.players["G"].named_parameters())
+    for term in ("flow", "reconstruction", "adversarial"):
+        gradients = torch.autograd.grad(terms[term], list(named.values()), retain_graph=True, allow_unused=True)
+        taught = {name for name, gradient in zip(named, gradients, strict=True) if gradient is not None}
+        assert taught and all(("mapping" in name) is (term == "flow") for name in taught), term
+    network = trainer.players["G"].network
+    torch.testing.assert_close(network.w_mean, trainer.family.bank.mean, atol=5e-3, rtol=0)
+    assert network.w_mean.abs().sum() > 0.1
+    model = model_of(trainer)
+    assert "bank" not in " ".join(model.modules["G"].state_dict())
+    assert torch.equal(model.sample(3, seed=1), model.sample(3, seed=1))
+
+
+def test_a_flow_parts_noise_between_islands():
+    """Codes lie on two islands; what dense layers would spread in between, four steps carry to one or the other."""
+    generator = torch.Generator().manual_seed(0)
+    with initialising(0):
+        flow = FlowMapping(2, width=64, depth=2)
+    codes = torch.randn(512, 2, generator=generator) * 0.2
+    codes[:, 0] += torch.where(torch.rand(512, generator=generator) < 0.25, -2.0, 2.0)
+    codes = 5.0 * codes + 3.0
+    flow.settle(codes.mean(0), codes.std())
+    optimiser = torch.optim.Adam(flow.parameters(), 3e-3)
+    for _ in range(600):
+        z, t = torch.randn(512, 2, generator=generator), torch.rand(512, generator=generator)
+        loss = flow.matching_loss(z, codes, t)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    with torch.no_grad():
+        drawn = (flow(torch.randn(2000, 2, generator=generator)) - 3.0) / 5.0
+    near = (drawn[:, 0].abs() - 2).abs() < 0.8
+    assert near.float().mean() > 0.93, "few are in between"
+    assert 0.18 < (drawn[:, 0] < 0).float().mean() < 0.32, "as many on each island as there are codes"
+    assert drawn[:, 1].std() < 0.4
 
 
 def test_the_bank_keeps_the_newest_codes_and_what_they_measure():
@@ -145,6 +193,8 @@ def test_the_critic_sees_codes_in_their_own_units():
         ("stylegan", {"kl": 0.1}, "are free"),
         ("stylegan", {"moments": 1.0}, "are free"),
         ("stylegan", {"condition": "onehot"}, "no class"),
+        ("stylegan", {"mapping": "flow", "latent_dim": 16, "w_dim": 12}, "set w_dim to 16"),
+        ("stylegan", {**FLOW, "encode_to": "z"}, "codes of an encoder"),
     ],
 )
 def test_what_does_not_go_together_is_said(make_trainer: Make, preset: str, knobs: dict[str, Any], said: str):

@@ -119,10 +119,16 @@ def formulas(values: Settings) -> str:
     notes += [term.remark for term in (*_D_TERMS, *_G_TERMS) if values[term.knob] and term.remark]
     notes += [rule.format(value=controls.show(values[knob])) for knob, rule in _RULES.items() if values[knob]]
     if values.encode_to == "w":
+        taught = (
+            r"as a flow: along $\dot w = v(w, t)$ from $z$ in a few steps, where $v$ minimises "
+            r"$\lVert v((1-t)\,z + t\,E(x),\, t) - (E(x) - z)\rVert^2$."
+            if values.mapping == "flow"
+            else "by a game of its own, against a critic $P$ of codes: it minimises "
+            r"$\mathrm{softplus}\big(P(E(x)) - P(f(z))\big)$, and $P$ the opposite, with R1 and R2."
+        )
         notes.append(
             "The codes are styles, $w = E(x)$, and free to lie as they will. The mapping network $f$ learns to make "
-            "such styles of $z$ by a game of its own, against a critic $P$ of codes: it minimises "
-            r"$\mathrm{softplus}\big(P(E(x)) - P(f(z))\big)$, and $P$ the opposite, with R1 and R2."
+            f"such styles of $z$ {taught}"
         )
     if values.condition != "none":
         # D would have no task left; a projection looks at the class only after the features it is told from
