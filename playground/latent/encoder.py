@@ -52,7 +52,9 @@ MAX_BYTES = 256 << 20
 POOL = 8192  # latents that training mixes and truncates
 OFFSETS, PRIOR = 0.02, 0.002  # weights of ‖v_l‖² and ‖v₀‖²: what keeps w near those of samples
 EVERY = 50  # steps between two reports
-LIMITS = {"size": (16, 1024), "channels": (1, 16), "w_dim": (1, 4096), "layers": (1, 32), "width": (1, 256)}
+LIMITS = {
+    "size": (16, 1024), "channels": (1, 16), "w_dim": (1, 4096), "layers": (1, 32), "width": (1, 256), "rank": (0, 4096)
+}  # fmt: skip
 
 
 class Encoder(CodeReader):
@@ -62,12 +64,15 @@ class Encoder(CodeReader):
         size, channels: of the pictures.
         w_dim, layers: of the generator's styles.
         width: channels of the finest maps; they double with every halving, down to maps of 4 × 4.
+        rank: of the first dense layer, see `CodeReader`.
     """
 
-    def __init__(self, size: int, channels: int, w_dim: int, layers: int, width: int = 32):
+    def __init__(self, size: int, channels: int, w_dim: int, layers: int, width: int = 32, rank: int = 0):
         trunk = build_trunk("dcgan", channels=channels, size=size, width=width)
-        super().__init__(trunk, 16 * width, (1 + layers) * w_dim)  # it starts close to the mean
-        self.shape = {"size": size, "channels": channels, "w_dim": w_dim, "layers": layers, "width": width}
+        super().__init__(trunk, 16 * width, (1 + layers) * w_dim, rank)  # it starts close to the mean
+        self.shape = {
+            "size": size, "channels": channels, "w_dim": w_dim, "layers": layers, "width": width, "rank": rank
+        }  # fmt: skip
         self.register_buffer("mean", torch.zeros(w_dim))
         self.register_buffer("basis", torch.eye(w_dim))
 
@@ -132,6 +137,34 @@ def from_posterior(space: LatentSpace, posterior: Posterior) -> Encoder:
         encoder.head.weight[codes] = weight.float()
         encoder.head.bias[codes] = (into @ (posterior.head.bias[codes] - mean).double()).float()
     return encoder.to(space.device).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def narrowed(encoder: Encoder, rank: int, pictures: Tensor) -> Encoder:
+    """A copy whose first dense layer is the product of two matrices, with fewer numbers to keep.
+
+    What that layer says of `pictures` [N, channels, size, size] is kept as far as `rank` principal components hold it.
+
+    Raises:
+        UsageError: a rank that is not from 1 to the number of pictures, or of what the layer says.
+    """
+    most = min(len(pictures), encoder.dense.out_features)
+    if not 1 <= rank <= most:
+        raise UsageError(f"The rank of an encoder's dense layer is a number from 1 to {most} here, not {rank}.")
+    with initialising():
+        small = Encoder(**{**encoder.shape, "rank": rank})
+    kept = {name: value for name, value in encoder.state_dict().items() if not name.startswith("dense.")}
+    small.load_state_dict(kept, strict=False)
+    says = torch.cat([encoder.dense(encoder.trunk(part)) for part in pictures.split(64)]).double()
+    mean = says.mean(0)
+    _, axes = torch.linalg.eigh(torch.cov(says.T))
+    axes = axes[:, -rank:]  # of largest variance
+    into, out = small.dense
+    into.weight.copy_(axes.T @ encoder.dense.weight.double())
+    out.weight.copy_(axes)
+    # W x + b near m + A Aᵀ (W x + b − m)
+    out.bias.copy_(mean + axes @ (axes.T @ (encoder.dense.bias.double() - mean)))
+    return small.to(pictures.device).eval().requires_grad_(False)
 
 
 # --- Training --------------------------------------------------------------------------------------------------------
@@ -344,7 +377,7 @@ def load_encoder(model: Model | str | os.PathLike[str]) -> Encoder | None:
         raise DataError(f"What the config.json of '{name}' says of its encoder can't be understood: train it again.")
     if note["format"] > FORMAT:
         raise DataError(f"The encoder of '{name}' was saved by a newer version: update the playground to use it.")
-    shape = {key: note.get(key) for key in LIMITS}
+    shape = {key: note.get(key, 0 if key == "rank" else None) for key in LIMITS}
     for key, (low, high) in LIMITS.items():
         value = shape[key]
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:

@@ -31,12 +31,16 @@ class CodeReader(nn.Module):
     Args:
         trunk: pictures -> features [N, trunk.feature_dim].
         hidden: width of the first dense layer.
+        rank: of that layer, as the product of two matrices; 0 is one whole matrix, which holds most of all numbers.
     """
 
-    def __init__(self, trunk: nn.Module, hidden: int, count: int):
+    def __init__(self, trunk: nn.Module, hidden: int, count: int, rank: int = 0):
         super().__init__()
         self.trunk = trunk
-        self.dense = nn.Linear(trunk.feature_dim, hidden)
+        if rank:
+            self.dense = nn.Sequential(nn.Linear(trunk.feature_dim, rank, bias=False), nn.Linear(rank, hidden))
+        else:
+            self.dense = nn.Linear(trunk.feature_dim, hidden)
         self.head = nn.Linear(hidden, count)
         nn.init.normal_(self.head.weight, 0.0, 0.1 * hidden**-0.5)
         nn.init.zeros_(self.head.bias)

@@ -26,6 +26,7 @@ from playground.latent.encoder import (
     from_posterior,
     held,
     load_encoder,
+    narrowed,
     prepare_picture,
     save_encoder,
     train_encoder,
@@ -125,6 +126,16 @@ def test_codes_that_are_styles_make_an_encoder(styled: LatentSpace):
         torch.testing.assert_close(made(pictures), wanted, atol=1e-3, rtol=1e-3)
         alike = wanted[:, None].expand(-1, styled.layers, -1)
         torch.testing.assert_close(made.styles(pictures), alike, atol=1e-3, rtol=1e-3)
+    small = narrowed(made, 12, pictures)
+    numbers, fewer = (sum(p.numel() for p in e.dense.parameters()) for e in (made, small))
+    assert fewer < 0.5 * numbers and small.shape["rank"] == 12
+    with torch.no_grad():
+        spread = (wanted - wanted.mean(0)).square().mean()
+        assert (small(pictures) - wanted).square().mean() < 0.2 * spread
+        whole = narrowed(made, min(len(pictures), made.dense.out_features), pictures)
+        torch.testing.assert_close(whole(pictures), made(pictures), atol=1e-3, rtol=1e-3)
+    with pytest.raises(UsageError, match="rank"):
+        narrowed(made, 0, pictures)
     with pytest.raises(UsageError, match="encode_to w"):
         from_posterior(styled, Posterior("style", 1, 16, 8, styled.w_dim + 1))
     with pytest.raises(UsageError, match="too many"):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from playground.checkpoint import read_checkpoint
 from playground.data.base import ImageStore
 from playground.errors import UsageError
 from playground.families.players import encoder_of
-from playground.latent.encoder import FILE, Encoder, from_posterior, save_encoder, train_encoder
+from playground.latent.encoder import FILE, Encoder, from_posterior, narrowed, save_encoder, train_encoder
 from playground.latent.invert import measure_inversion
 from playground.latent.space import LatentSpace
 from playground.metrics.features import default_extractor
@@ -18,6 +20,8 @@ from training.zoo.recipes import Recipe
 
 #: unseen pictures that are looked for
 COUNT = 24
+#: known ones by which a smaller encoder is found
+SEEN = 2_048
 _SEED = 5
 
 
@@ -47,12 +51,15 @@ def encode(recipe: Recipe, store: ImageStore, shelf: Path, run: Path | None = No
         means = ", ".join(f"{name} {value:.3f}" for name, value in losses.items())
         print(f"encoder: {done:,} of {steps:,} steps; {means}", flush=True)
 
-    start = None
+    options = dict(recipe.encoder)
+    start, rank = None, options.pop("rank", 0)
     if recipe.settings.encode_to == "w" and run is not None and (run / "checkpoints").is_dir():
         beside = encoder_of(space.model.settings, space.model.info)
         beside.load_state_dict(read_checkpoint(run)["players"]["E"])
         start = from_posterior(space, beside.eval())
-    encoder = train_encoder(space, store=store, extractor=extractor, on_step=told, start=start, **recipe.encoder)
+        if rank:
+            start = narrowed(start, rank, store.take(torch.arange(min(SEEN, len(store)))).images.to(space.device))
+    encoder = train_encoder(space, store=store, extractor=extractor, on_step=told, start=start, **options)
     found = measure_inversion(space, encoder, extractor, count=COUNT, seed=_SEED)
     plain = measure_inversion(space, None, extractor, count=COUNT, seed=_SEED)
     measure = found["measure"]

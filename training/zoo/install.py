@@ -74,7 +74,7 @@ def install(
     }
     if recipe.first_seed:
         model.facts["first_seed"] = recipe.first_seed
-    folder = model.save(shelf / recipe.name, half=recipe.kind != "generator")
+    folder = model.save(shelf / recipe.name, half=True)
     (folder / ENCODER).unlink(missing_ok=True)  # it was another model's
     _register(shelf, recipe, model, weights_row(folder / "model.safetensors"), changed)
     return model

@@ -87,7 +87,8 @@ class Recipe:
     serves: tuple[str, ...] = ()
     taken_at: int = 0  # the step of the schedule at which the weights are taken; 0: its last
     first_seed: int = 0  # of the picture that it is first seen with
-    encoder: Mapping[str, Any] = field(default_factory=dict)  # options of `train_encoder`; none: it gets no encoder
+    # options of `train_encoder`, and the `rank` that one is brought to which learned beside; none: it gets no encoder
+    encoder: Mapping[str, Any] = field(default_factory=dict)
     first: Mapping[str, Any] = field(default_factory=dict)
     first_source: Source | None = None
 
@@ -280,7 +281,8 @@ _add(
     FACES_STYLES,
     "Redraws cartoon faces in flat colours with pen and wash, and back, 64 × 64. It met different people in either "
     "style and was never told who belongs to whom.",
-    size=64, steps=8_500, batch_size=4, width=16, precision="bfloat16", flip=True, patch=34, ema_decay=0.995, seed=1,
+    size=64, steps=7_500, batch_size=4, width=12, precision="bfloat16", flip=True, patch=34, learning_rate_g=0.0006,
+    learning_rate_d=0.0001, ema_decay=0.995, seed=1,
 )  # fmt: skip
 
 
