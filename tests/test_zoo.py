@@ -411,7 +411,9 @@ def generator_run(pictures: Path, tmp_path: Path) -> tuple[Recipe, Path]:
 def test_a_run_of_the_same_recipe_is_installed(generator_run, tmp_path: Path):
     recipe, run = generator_run
     model = install(recipe, run, tmp_path / "shelf", {"read": 0.9})
-    assert torch.equal(load_model(tmp_path / "shelf" / recipe.name).sample(3), model.sample(3))
+    shipped = load_model(tmp_path / "shelf" / recipe.name).sample(3)
+    apart = (shipped - model.sample(3)).abs().max()
+    assert 0 < apart < 1 / 255, "kept in 16-bit numbers, which the eye does not see"
     assert manifest(tmp_path / "shelf")["models"][recipe.name]["metrics"] == {"read": 0.9}
     install(tiny(RECIPES["digits-judge"]), _judge(run.parent, run), tmp_path / "shelf")
     assert list(manifest(tmp_path / "shelf")["models"]) == ["digits-cgan", "digits-judge"]

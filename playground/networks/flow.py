@@ -29,13 +29,13 @@ class FlowMapping(nn.Module):
 
     Args:
         dim: numbers of a latent and of a style alike.
-        width, depth: of the residual dense layers of v.
+        width, depth: of the residual dense layers of v; width 0 is four times `dim`.
         steps: of the integration.
     """
 
-    def __init__(self, dim: int, width: int = 512, depth: int = 3, steps: int = STEPS):
+    def __init__(self, dim: int, width: int = 0, depth: int = 3, steps: int = STEPS):
         super().__init__()
-        self.steps = steps
+        self.steps, width = steps, width or 4 * dim
         self.enter, self.leave = nn.Linear(dim, width), nn.Linear(width, dim)
         self.layers = nn.ModuleList(nn.Linear(width, width) for _ in range(depth))
         self.times = nn.ModuleList(nn.Linear(2 * FREQUENCIES, width) for _ in range(depth + 1))
