@@ -7,7 +7,8 @@ pix2pix (Isola et al. 2016, arXiv 1611.07004), with the feature matching and the
 arXiv 1711.11585) as switches; SPADE (Park et al. 2019, arXiv 1903.07291); segmentation, where B is a label map, λ
 weighs the cross-entropy and there may be no D; and super-resolution (Ledig et al. 2016, arXiv 1609.04802), where A is B
 made smaller and D sees the result alone. δ, off unless π is set, is the distance in features of a network trained
-before (equation 5 there; Johnson et al. 2016, arXiv 1603.08155): features-v1, at any size.
+before (equation 5 there; Johnson et al. 2016, arXiv 1603.08155): features-v1, at any size. With
+`detail` on, ‖·‖₁ is taken octave by octave (`pixels.laplacian_l1`).
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from playground.families.sides import (
 from playground.knobs import Settings
 from playground.networks import layers
 from playground.networks.describe import describe as describe_network
+from playground.pixels import laplacian_l1
 
 
 class Paired(Family):
@@ -111,8 +113,11 @@ class Paired(Family):
         return result
 
     def _distance(self, fake: Tensor, y: Tensor) -> Tensor:
-        """‖y − G(x)‖₁ a value, in [0, 2]; the cross-entropy in nats a pixel where B is a label map."""
-        return F.cross_entropy(fake.float(), label_numbers(y)) if self.target.labels else distance(fake, y)
+        """‖y − G(x)‖₁ a value, in [0, 2], or the same by octaves of detail; of label maps the cross-entropy in nats."""
+        if self.target.labels:
+            return F.cross_entropy(fake.float(), label_numbers(y))
+        detail = self.settings.detail
+        return laplacian_l1(fake.float(), y, detail).mean() if detail > 0 else distance(fake, y)
 
     def _pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
         x, y = _given(self.settings, batch)

@@ -122,6 +122,21 @@ def test_feature_matching_is_nil_for_the_truth_itself(make_trainer: Make):
     assert trainer.family.generator_terms(batch)["feature_matching"].item() == pytest.approx(0, abs=1e-6)
 
 
+def test_detail_counts_more_where_the_target_has_it(make_trainer: Make):
+    """By octaves, a translator that leaves detail out loses more than one that puts it where there is none."""
+    trainer = make_trainer("pix2pix", detail=4.0)
+    flat = torch.zeros(2, 3, 32, 32)
+    speck = flat.clone()
+    speck[:, :, 12:14, 12:14] = 1.0
+    distance = trainer.family._distance
+    assert distance(flat, flat) == 0
+    assert distance(flat, speck) > 1.5 * distance(speck, flat)
+    plain = make_trainer("pix2pix").family._distance
+    assert plain(flat, speck) == plain(speck, flat)
+    trainer.step()
+    assert trainer.metrics()["term_g_reconstruction"] > 0
+
+
 @pytest.mark.parametrize("preset", ["pix2pix", "srgan"])
 def test_the_perceptual_term_is_nil_for_the_truth_and_leads_to_it(make_trainer: Make, preset: str):
     trainer = make_trainer(preset, perceptual=2.0, validity=0.0, reconstruction=0.0)

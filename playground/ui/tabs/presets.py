@@ -185,6 +185,10 @@ def translation_formula(values: Settings) -> str:
     elif values.reconstruction:
         terms.append(weighted("reconstruction", r"\mathbb{E}\,\lVert y - G(x)\rVert_1"))
         notes.append(r"Where $y$ is a label map, $\lVert\cdot\rVert_1$ stands for the cross-entropy of its labels.")
+        if values.detail:
+            notes.append(
+                "Of pictures it is the sum over all octaves of detail, of which a place counts more where $y$ has some."
+            )
     if values.perceptual and not coded and not values.cycle:
         terms.append(weighted("perceptual", r"\mathbb{E}\,\delta(y, G(x))"))
         notes.append(r"$\delta$ is the distance in the features of a network trained before, features-v1.")
