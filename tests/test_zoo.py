@@ -17,7 +17,7 @@ from PIL import Image
 
 import playground as pg
 from playground.data import faces
-from playground.data.base import ImageStore, PairStore, label_numbers
+from playground.data.base import ImageStore, label_numbers
 from playground.data.images import load_images
 from playground.data.portrait import FACTORS
 from playground.errors import UsageError
@@ -25,7 +25,7 @@ from playground.knobs import KNOBS
 from playground.latent.encoder import FILE, load_encoder
 from playground.methods import find_method, method_settings
 from playground.model import list_shipped, load_model
-from playground.pixels import l1, psnr
+from playground.pixels import psnr
 from training.zoo import stores
 from training.zoo.__main__ import main
 from training.zoo.install import changed_knobs, install, manifest
@@ -35,7 +35,7 @@ from training.zoo.recipes import EMOJI, FACES, FACES_AND_EMOJI, FACES_REDRAWN, M
 PROMISED = {
     "faces-style", "digits-cgan", "emoji-style", "faces-attributes", "faces-attributes-judge", "digits-judge",
     "features-v1", "edges-to-faces", "labels-to-faces", "faces-segmentation", "faces-upscale", "emoji-noto-fx",
-    "edges-to-emoji", "faces-flat-ink",
+    "edges-to-emoji",
 }  # fmt: skip
 TINY = {"width": 4, "size": 16, "steps": 3, "batch_size": 4, "precision": "float32"}
 
@@ -123,22 +123,6 @@ def test_every_second_face_is_redrawn_and_keeps_its_answer():
     assert (apart[1::2] > other).all()
     with pytest.raises(UsageError, match="64 pixels, not 32"):
         stores.faces_and_redrawn(method_settings("attribute-classifier", {"size": 32, "max_images": 32}))
-
-
-def test_two_styles_are_taught_of_different_people_and_measured_on_the_same():
-    knobs = method_settings("cyclegan", {"size": 32, "max_images": 24})
-    taught, held = stores.faces_in_two_styles(knobs), stores.faces_in_two_styles(knobs, held=True)
-    assert not taught.info.paired and len(taught.pixels) == len(taught.other_pixels) == 24
-    assert held.info.paired and len(held) == stores.UNSEEN // 8
-
-    def apart(store: PairStore) -> float:
-        """How much nearer partners are than others."""
-        batch = store.take(torch.arange(24))
-        return (l1(batch.images, batch.targets).mean() / l1(batch.images, batch.targets.roll(1, 0)).mean()).item()
-
-    assert apart(held) < 0.6 < 0.85 < apart(taught)
-    flat = faces.load(32, seed=stores.UNSEEN_SEED, count=24).take(torch.arange(24)).images
-    assert torch.equal(held.take(torch.arange(24)).images, flat)
 
 
 def test_factor_columns_hold_every_factor():

@@ -145,11 +145,11 @@ def load(
     """A drawn two-sided set of `count` pictures a side, of `size` pixels (16 to 256, a power of two).
 
     Picture i of `faces-edges`, `faces-labels` and `faces-segmentation` shows the portrait i of `faces` of that seed;
-    the sides of `faces-styles` show different people, unless it is asked for paired: then the same in both.
+    the sides of `faces-styles` show different people.
 
     Args:
         name: "faces-edges", "faces-labels", "faces-segmentation" or "faces-styles".
-        paired: False forgets who belongs to whom; None is the set's own way.
+        paired: False forgets who belongs to whom.
 
     Raises:
         UsageError: an unknown name, a bad size or count.
@@ -159,8 +159,7 @@ def load(
     recipe = _RECIPES[name]
     drawing.check_size(name, size)
     count = drawing.check_count(name, count)
-    same = recipe.paired or paired is True
-    together = same and paired is not False
+    together = recipe.paired and paired is not False
     sides = tuple(
         Side(title, channels, size, *((faces.LABELS, faces.PALETTE) if labelled else ()))
         for title, channels, labelled in zip(recipe.sides, recipe.channels, recipe.labelled, strict=True)
@@ -177,7 +176,7 @@ def load(
 
     def draw(n: int, generator: torch.Generator, device: torch.device) -> Batch:
         factors = faces.sample_factors(n, generator, device)
-        others = factors if same else faces.sample_factors(n, generator, device)
+        others = factors if recipe.paired else faces.sample_factors(n, generator, device)
         images, targets = recipe.paint(factors, others, size)
         return Batch(images, targets=targets)
 

@@ -52,7 +52,8 @@ def conditional_digits(options: Options) -> list[Row]:
 
 
 def steering(options: Options) -> list[Row]:
-    """Classifier-gradient control: how often the target flips, and the held attribute that changes most often."""
+    """Classifier-gradient control: how often targets flip, and the held attribute that changes most often; over all
+    targets, and of each."""
     from playground.latent.reader import Reader
     from playground.latent.space import LatentSpace
     from playground.latent.steer import THOROUGH, measure_steering
@@ -61,7 +62,16 @@ def steering(options: Options) -> list[Row]:
     guide, judge = (Reader(load_model(name)) for name in ("faces-attributes", "faces-attributes-judge"))
     as_the_tab = {"layers": (0, space.layers - 1), **THOROUGH}
     found = measure_steering(space, guide, judge, count=16 if options.quick else 64, **as_the_tab)
-    rows = []
+    changed = {name: [each.held[name] for each in found if name in each.held] for name in judge.names}
+    changed = {name: sum(shares) / len(shares) for name, shares in changed.items() if shares}
+    most = max(changed, key=changed.get)
+    note = f"{len(found)} targets, {found[0].count} faces each"
+    rows = [
+        Row("quality", "flipped, mean of all targets", 100 * sum(e.flipped for e in found) / len(found), "%", FLIPPED,
+            note=note),
+        Row("quality", "held changed over all targets, the worst", 100 * changed[most], "%", CHANGED, at_most=True,
+            note=f"{most}; all held ones together {100 * sum(changed.values()) / len(changed):.1f} %"),
+    ]  # fmt: skip
     for each in found:
         worst = max(each.held, key=each.held.get)
         note = f"{each.count} faces, judged by faces-attributes-judge; most changed held attribute: {worst}"

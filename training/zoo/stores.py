@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from playground.data import faces, pairs
+from playground.data import faces
 from playground.data.base import Batch, DataInfo, DrawnStore, ImageStore, PairStore, Side
 from playground.data.drawing import drawn_store
 from playground.data.images import load_images
@@ -18,9 +18,6 @@ from playground.latent.encoder import load_encoder
 from playground.model import load_model
 
 FACE_COUNT = 9_000
-#: of the drawn faces that all readers and translators of faces are measured on; no recipe trains on it
-UNSEEN_SEED = 9_000_001
-UNSEEN = 2_048
 
 
 def faces_and_emoji(settings: Settings, folder: str | Path) -> ImageStore:
@@ -117,14 +114,6 @@ def emoji_in_two_styles(
     count = len(a) if together else len(a) + len(b)
     info = DataInfo("emoji-noto-fx", 3, settings.size, count, sides=sides, paired=together)
     return PairStore(info, a.pixels, b.pixels)
-
-
-def faces_in_two_styles(settings: Settings, folder: str | Path = "", *, held: bool = False) -> PairStore:
-    """Faces in flat colours (A), and other people in pen and wash (B); `held` gives others, the same people in both,
-    to measure with. There is no `folder` to name."""
-    if held:
-        return pairs.load("faces-styles", settings.size, seed=UNSEEN_SEED, count=UNSEEN // 8, paired=True)
-    return pairs.load("faces-styles", settings.size, seed=settings.seed, count=settings.max_images or pairs.COUNT)
 
 
 def _faces(count: int, size: int, seed: int) -> ImageStore:
