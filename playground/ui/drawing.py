@@ -348,6 +348,8 @@ def steer(opened: Opened, body: Mapping[str, Any], reader: Reader) -> dict[str, 
     if not targets or len(targets) > len(reader.names):
         raise UsageError("Choose at least one attribute to change.")
     hold, layers = body.get("hold", "others"), body.get("layers")
+    if layers is None and what.space == "w":
+        layers = (0, space.layers - 1)  # a vector each: a target is reached more often, and what is held moves less
     if hold not in (None, "others") and not (isinstance(hold, list) and all(isinstance(name, str) for name in hold)):
         raise UsageError('hold is a list of names, "others", or nothing.')
     asked = {

@@ -60,7 +60,8 @@ def steering(options: Options) -> list[Row]:
 
     space = LatentSpace(load_model("faces-style"))
     guide, judge = (Reader(load_model(name)) for name in ("faces-attributes", "faces-attributes-judge"))
-    found = measure_steering(space, guide, judge, count=16 if options.quick else 64, **THOROUGH)
+    as_the_tab = {"layers": (0, space.layers - 1), **THOROUGH}
+    found = measure_steering(space, guide, judge, count=16 if options.quick else 64, **as_the_tab)
     changed = {name: [each.held[name] for each in found if name in each.held] for name in judge.names}
     changed = {name: sum(shares) / len(shares) for name, shares in changed.items() if shares}
     most = max(changed, key=changed.get)
