@@ -254,7 +254,7 @@ def _stated(config: bytes) -> dict[str, Any]:
             "kind": method.kind, "method": method.title, "data": str(data["name"]), "size": int(data["size"]),
             "channels": int(data["channels"]), "styled": knobs.get("architecture") == "style",
             "step": int(facts.get("step") or 0), "name": str(facts.get("name") or ""),
-            "classes": tuple(map(str, data.get("classes") or ())),
+            "classes": tuple(map(str, data.get("classes") or ())), "attributes": len(data.get("attributes") or ()),
             "sides": tuple(map(dict, data.get("sides") or ())), "paired": bool(data.get("paired")),
             "scale": _scale(knobs),
         }  # fmt: skip
@@ -528,19 +528,23 @@ class Studio:
     def models(self, owner: str, kind: str = "generator") -> list[dict[str, Any]]:
         """The models of a kind: shipped ones, own trainings that go on, own runs and own uploads.
 
+        Of the shipped ones those come first that have the most to play with: style-based, of known attributes.
+
         A row has "key", "title", "kind" (where it comes from, as `Source.kind`), "size", "channels", "styled", "data",
         "step" and "thumb"; that of a "translator" also "method", "paired", "scale" (how many times larger pictures
         become) and "sides", each as the fields of `Side`; () for a training that has stated nothing as yet.
         """
         from playground.model import list_shipped
 
-        rows = []
+        shipped: list[tuple[tuple[bool, int], dict[str, Any]]] = []
         for name in list_shipped():
             source = self._shipped(name)
             facts = describe(source.folder) if source is not None else {}
             if draws(facts, kind):
                 thumb = _thumb(facts, f"model={name}&v={source.version:x}")
-                rows.append(_row(name, source.title, "shipped", facts, thumb) | {"version": f"{source.version:x}"})
+                row = _row(name, source.title, "shipped", facts, thumb) | {"version": f"{source.version:x}"}
+                shipped.append(((not facts["styled"], -facts["attributes"]), row))
+        rows = [row for _, row in sorted(shipped, key=lambda one: one[0])]
         live = {one.key: one for one in self.house.manager.sessions() if owner and one.owner == owner and one.active}
         infos = list_runs(self.house.manager.runs_dir, owner) if owner else []
         for info in infos:
