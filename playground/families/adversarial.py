@@ -54,6 +54,7 @@ from playground.families.players import (
     draw_latents,
     encoder_of,
     seeded_latents,
+    w_dim_of,
 )
 from playground.knobs import Settings
 from playground.networks import layers
@@ -211,9 +212,7 @@ class Adversarial(Family):
 
     def _bank(self) -> CodeBank | None:
         """The bank of codes, where the players are now."""
-        if self.bank is not None and "P" not in self.players:
-            self.bank.to(next(self.players["E"].parameters()).device)
-        return self.players.get("P", self.bank)
+        return None if self.bank is None else self.bank.to(next(self.players["E"].parameters()).device)
 
     def _mapping_terms(self, bank: CodeBank) -> Terms:
         """What the mapping network loses: its game against the critic of codes, or the matching of its flow."""
@@ -646,10 +645,10 @@ def check_together(settings: Settings, info: DataInfo) -> None:
     if s.mapping == "flow":
         if s.encode_to != "w":
             raise UsageError("A flow carries noise to codes of an encoder: set encode_to to w, or mapping to dense.")
-        if s.latent_dim != (s.w_dim or 2 * s.width):
+        if s.latent_dim != w_dim_of(s):
             raise UsageError(
                 f"A flow needs as many numbers in z as in w: set w_dim to {s.latent_dim}, or latent_dim to "
-                f"{s.w_dim or 2 * s.width}."
+                f"{w_dim_of(s)}."
             )
     if s.adversarial_from > 0 and not s.reconstruction:
         raise UsageError(

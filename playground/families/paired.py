@@ -7,8 +7,8 @@ pix2pix (Isola et al. 2016, arXiv 1611.07004), with the feature matching and the
 arXiv 1711.11585) as switches; SPADE (Park et al. 2019, arXiv 1903.07291); segmentation, where B is a label map, λ
 weighs the cross-entropy and there may be no D; and super-resolution (Ledig et al. 2016, arXiv 1609.04802), where A is B
 made smaller and D sees the result alone. δ, off unless π is set, is the distance in features of a network trained
-before (equation 5 there; Johnson et al. 2016, arXiv 1603.08155): features-v1, at any size. With
-`detail` on, ‖·‖₁ is taken octave by octave (`pixels.laplacian_l1`).
+before (equation 5 there; Johnson et al. 2016, arXiv 1603.08155): features-v1, at any size. With `detail`
+on, ‖·‖₁ is taken octave by octave (`pixels.laplacian_l1`).
 """
 
 from __future__ import annotations

@@ -197,9 +197,14 @@ def code_layout(settings: Settings) -> Codes | None:
     return Codes(categorical, settings.code_continuous) if categorical or settings.code_continuous else None
 
 
+def w_dim_of(settings: Settings) -> int:
+    """How many numbers a style of a style-based generator has."""
+    return settings.w_dim or 2 * settings.width
+
+
 def encoder_of(settings: Settings, info: DataInfo) -> Posterior:
     """The encoder that learns beside the generator of these settings."""
-    code_dim = (settings.w_dim or 2 * settings.width) if settings.encode_to == "w" else settings.latent_dim
+    code_dim = w_dim_of(settings) if settings.encode_to == "w" else settings.latent_dim
     attributes = len(info.attributes) if settings.attribute_loss > 0 else 0
     return Posterior(settings.architecture, info.channels, info.size, settings.width, code_dim, attributes)
 
