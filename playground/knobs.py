@@ -158,6 +158,7 @@ KNOBS: dict[str, Knob] = _table(
     Knob("mapping_rate", "float", 0.01, "Mapping rate", "How fast the mapping network learns, as a share of the generator's rate; the paper's is 0.01.", "networks", 0.001, 1.0, log=True),
     Knob("style_mixing", "float", 0.0, "Style mixing", "Share of training samples whose finer layers take the style of a second latent.", "networks", 0.0, 1.0, live=True),
     Knob("style_noise", "bool", True, "Noise in layers", "Fresh noise in every style layer, for what is of chance in a picture: hair, stubble, grain. Off, the layers leave it out, in training and in every picture.", "networks", live=True),
+    Knob("frozen", "int", 0, "Frozen resolutions", "Of a style-based generator, so many of the coarsest resolutions stay as they are once D plays, and so do styles and encoder: D teaches the finer ones how to draw, and what is drawn stays what it was. 0: all learn.", "networks", 0, 6, live=True),
     # --- condition
     Knob("condition", "choice", "none", "Condition", "How the class label enters the networks; needs pictures in class folders.", "condition", choices=("none", "onehot", "embedding", "projection")),
     Knob("auxiliary", "float", 0.0, "Class loss (ACGAN)", "Weight of telling the class: D's second task, a classifier's first; 0 is off.", "condition", 0.0, 100.0, live=True),
@@ -174,7 +175,8 @@ KNOBS: dict[str, Knob] = _table(
     Knob("scales", "int", 1, "Scales of D", "Discriminators at so many sizes of the picture (pix2pixHD).", "translation", 1, 3),
     Knob("width_d", "int", 0, "Width of D", "Channels of its finest map; 0 takes the generator's.", "translation", 0, 256),
     Knob("reconstruction", "float", 0.0, "Reconstruction λ", "Weight of the distance to the target (pix2pix: 100), or of a picture's own reconstruction (MUNIT: 10). With a generator from noise: an encoder is taught beside it (VAE-GAN).", "translation", 0.0, 1000.0, live=True),
-    Knob("perceptual", "float", 0.0, "Perceptual λ", "Weight of the distance to the target in features-v1 (SRGAN's content loss). Of a picture's own reconstruction: how much it counts beside that of the pixels.", "translation", 0.0, 100.0, live=True),
+    Knob("perceptual", "float", 0.0, "Perceptual λ", "Weight of the distance to the target in the features of a classifier (SRGAN's content loss). Of a picture's own reconstruction: how much it counts beside that of the pixels.", "translation", 0.0, 100.0, live=True),
+    Knob("perceptual_by", "choice", "features-v1", "Perceptual network", "Whose features that distance is taken in. Scores are by features-v1: who learned by the other reader is scored by one that did not teach it.", "translation", choices=("features-v1", "faces-attributes")),
     Knob("detail", "float", 0.0, "Detail", "Of reconstructions by an encoder and a generator from noise, and of a translator held to a target: how much more a place counts where the picture has detail, octave by octave. Small things that a network is not yet sure of are then drawn rather than left out.", "translation", 0.0, 20.0, live=True),
     Knob("cycle", "float", 0.0, "Cycle λ", "Weight of coming back to where one started, A to B to A; CycleGAN's is 10.", "translation", 0.0, 1000.0, live=True),
     Knob("identity", "float", 0.0, "Identity λ", "Weight of leaving a picture as it is that already is of the other side; keeps colours.", "translation", 0.0, 1000.0, live=True),

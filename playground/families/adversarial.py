@@ -118,8 +118,10 @@ class Adversarial(Family):
             Phase("discriminator", ("D",), self.discriminator_terms, self._critic_steps, self._clip),
             Phase("generator", drawing, self.generator_terms, lambda: self.settings.generator_steps),
         )
+        if "P" not in self.players:
+            return phases
         # after the generator's phase, which fills the bank of codes
-        return (*phases, Phase("prior", ("P",), self.prior_terms)) if "P" in self.players else phases
+        return (*phases, Phase("prior", ("P",), self.prior_terms, lambda: 0 if self._frozen() else 1))
 
     def _critic_steps(self) -> int:
         return self.settings.critic_steps if self._contested() else 0
@@ -127,6 +129,10 @@ class Adversarial(Family):
     def _contested(self) -> bool:
         """Whether D takes part: from the start, but where the settings let E and G begin alone."""
         return "E" not in self.players or self.step >= self.settings.adversarial_from * self.total_steps
+
+    def _frozen(self) -> int:
+        """How many of G's coarsest resolutions stay as they are at present, with styles and encoder."""
+        return self.settings.frozen if self._contested() else 0
 
     def discriminator_terms(self, batch: Batch) -> Terms:
         """D's loss: adversarial, class and code terms on real and fake, plus the penalties that are on."""
@@ -185,29 +191,35 @@ class Adversarial(Family):
     def _reconstruction_terms(self, real: Tensor, batch: Batch) -> Terms:
         """What E and G lose together on the pictures of a batch at the side that G draws at present, [N, C, s, s]."""
         s, shown, bank = self.settings, enlarge(real, self.info.size), self._bank()
+        encoder, generator, frozen = self.players["E"], self.players["G"], self._frozen() > 0
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not frozen):
+            if bank is not None:
+                mean, _ = encoder(shown)
+            else:
+                z, mean, log_variance = encoder.draw(shown, self.generator)
         if bank is not None:
-            mean, _ = self.players["E"](shown)
-            drawn = self.players["G"].decode_styles(mean).float()
+            drawn = generator.decode_styles(mean).float()
         else:
-            z, mean, log_variance = self.players["E"].draw(shown, self.generator)
-            drawn = self.players["G"].decode(z, batch.labels if self.labelled else None).float()
+            drawn = generator.decode(z, batch.labels if self.labelled else None).float()
         distance = laplacian_l1(drawn, real, s.detail).mean()
         if s.perceptual > 0:
             distance = distance + s.perceptual * self.extractor.distance(drawn, real).mean()
         result = {"reconstruction": s.reconstruction * distance}
         if s.attribute_loss > 0:
-            said = self.players["E"].attributes(mean)
-            again = self.players["E"].read_attributes(enlarge(drawn, self.info.size))
+            readings = [encoder.read_attributes(enlarge(drawn, self.info.size))]
+            readings += [] if frozen else [encoder.attributes(mean)]
             result["attributes"] = s.attribute_loss * sum(
-                terms.attribute_cross_entropy(logits, batch.attributes) for logits in (said, again)
+                terms.attribute_cross_entropy(logits, batch.attributes) for logits in readings
             )
+        if frozen:  # codes and styles stay as they are
+            return result
         if bank is not None:
             bank.keep(distributed.gathered(mean.detach()))  # all processes have one bank
             return result | self._mapping_terms(bank)
         if s.kl > 0:
             result["kl"] = s.kl * terms.normal_divergence(mean, log_variance)
         if s.moments > 0:
-            result["moments"] = s.moments * self.players["E"].moments_loss(mean)
+            result["moments"] = s.moments * encoder.moments_loss(mean)
         return result
 
     def _bank(self) -> CodeBank | None:
@@ -390,7 +402,7 @@ class Adversarial(Family):
         """Bring a generator, or its average, which has a copy of its own, to a stage and to the knobs as they are."""
         network.set_growth(*stage)
         network.mixing, network.mixed_dim = self.settings.style_mixing, self.settings.latent_dim
-        network.noisy = self.settings.style_noise
+        network.noisy, network.frozen = self.settings.style_noise, self._frozen()
 
     def _information(self, predicted: Tensor, codes: Tensor) -> Tensor:
         """Minus the variational bound on I(codes; picture), up to the codes' constant entropy."""
@@ -653,6 +665,11 @@ def check_together(settings: Settings, info: DataInfo) -> None:
     if s.adversarial_from > 0 and not s.reconstruction:
         raise UsageError(
             "G has nothing to learn from before D joins: set reconstruction above 0, or adversarial_from 0."
+        )
+    if s.frozen and (s.architecture != "style" or s.frozen >= (info.size // 4).bit_length()):
+        raise UsageError(
+            "Resolutions can be frozen of a style-based generator, all but the last of them: set architecture to style "
+            f"and frozen to less than {(info.size // 4).bit_length()}, or to 0."
         )
     if s.grow and s.unroll_steps:
         raise UsageError("Unrolling and growing don't go together: switch one of them off.")

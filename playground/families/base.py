@@ -138,15 +138,15 @@ class Family(ABC):
 
     @cached_property
     def extractor(self) -> Any:
-        """The shipped classifier whose features tell how alike pictures are (`playground.metrics.features`, by name as
-        families are, since it is a trained model, and models are made of families). Opened at the first step that
-        sees with it, and kept: looking for it means reading the shelf.
+        """The shipped classifier `perceptual_by`, whose features tell how alike pictures are (of
+        `playground.metrics.features`, by name as families are, since it is a trained model, and models are made of
+        families). Opened at the first step that sees with it, and kept: looking for it means reading the shelf.
 
         Raises:
             UsageError: it is missing.
         """
         device = next(next(iter(self.players.values())).parameters()).device
-        return named("playground.metrics.features:default_extractor")(str(device))
+        return named("playground.metrics.features:shipped_extractor")(self.settings.perceptual_by, str(device))
 
     def check_repeats(self, generator_steps: int) -> None:
         """Raise UsageError where G can't learn more than once a step: it answers for the very fakes that D has seen."""

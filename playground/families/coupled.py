@@ -35,7 +35,7 @@ _WITHOUT = {
     "condition": "none", "auxiliary": 0.0, "code_categories": 0, "code_continuous": 0, "dropout_g": 0.0, "grow": False,
     "gradient_penalty": 0.0, "dragan": 0.0, "r1": 0.0, "r2": 0.0, "weight_clip": 0.0, "unroll_steps": 0, "packing": 1,
     "replay_buffer": 0, "feature_matching": 0.0, "pulling_away": 0.0, "noisy_labels": False, "label_flip": 0.0,
-    "reconstruction": 0.0, "adversarial_from": 0.0,
+    "reconstruction": 0.0, "adversarial_from": 0.0, "frozen": 0,
 }  # fmt: skip
 
 

@@ -90,12 +90,17 @@ def default_extractor(device: str = "cpu") -> Extractor:
     Raises:
         UsageError: it is not there, or there is no such device.
     """
-    if DEFAULT not in list_shipped():
+    return shipped_extractor(DEFAULT, device)
+
+
+def shipped_extractor(name: str, device: str = "cpu") -> Extractor:
+    """The same of another shipped classifier, by name."""
+    if name not in list_shipped():
         raise UsageError(
-            f"The shipped model '{DEFAULT}' is missing: train it with `python -m training.zoo {DEFAULT}`, or make an "
+            f"The shipped model '{name}' is missing: train it with `python -m training.zoo {name}`, or make an "
             "Extractor of a classifier of your own."
         )
-    folder = shipped_folder(DEFAULT)
+    folder = shipped_folder(name)
     return _opened(str(folder), device, (folder / "model.safetensors").stat().st_mtime_ns)
 
 

@@ -449,7 +449,8 @@ class StyleGenerator(Growing):
         dropout: probability of dropping a hidden unit.
         mixing: probability of style mixing, 0.9 in the paper; a live attribute.
 
-    The attribute `noisy` = False leaves noise out of everything, whatever mode is asked for.
+    The attribute `noisy` = False leaves noise out of everything, whatever mode is asked for. In training mode the
+    `frozen` coarsest blocks get no gradient, nor do styles, and the mean of w stays: the finer blocks learn alone.
     """
 
     def __init__(
@@ -476,7 +477,7 @@ class StyleGenerator(Growing):
             raise unknown("start", start, STARTS)
         self.input_dim, self.w_dim, self.mixing = input_dim, w_dim or 2 * width, mixing
         self.mixed_dim = input_dim  # leading numbers of the vector that a second latent replaces: not those of a label
-        self.noise, self.noisy = "fixed", True
+        self.noise, self.noisy, self.frozen = "fixed", True, 0
         plan = [channels_at(side, width) for side in self.resolutions]
         options = {"norm": norm, "act": act, "dropout": dropout, "drawn_start": start == "styles"}
         if flow and input_dim != self.w_dim:
@@ -526,7 +527,7 @@ class StyleGenerator(Growing):
     def styles(self, vector: Tensor) -> Tensor:
         """[N, input_dim] -> w [N, w_dim]; in training mode the mean of w follows."""
         w = self.mapping(vector)
-        if self.training:
+        if self.training and not self.frozen:
             with torch.no_grad():
                 self.w_mean.lerp_(w.detach().mean(dim=0).to(self.w_mean.dtype), 1 - W_MEAN_DECAY)
         return w
@@ -549,6 +550,8 @@ class StyleGenerator(Growing):
         if w.shape[-1] != self.w_dim or w.ndim not in (2, 3) or (w.ndim == 3 and w.shape[1] < needed):
             shapes = f"[N, {self.w_dim}] or [N, {self.layer_count}, {self.w_dim}]"
             raise UsageError(f"Styles have the shape {shapes}, not {list(w.shape)}.")
+        frozen = self.frozen if self.training else 0
+        w = w.detach() if frozen else w
         styles = [w] * needed if w.ndim == 2 else list(w.unbind(dim=1))
         if not self.noisy:
             noise = "none"
@@ -560,7 +563,8 @@ class StyleGenerator(Growing):
         x = before = None
         for stage in range(self.stage + 1):
             k = 2 * stage
-            before, x = x, self.blocks[stage](x, styles[k : k + 2], each[k : k + 2], generator)
+            with torch.set_grad_enabled(torch.is_grad_enabled() and stage >= frozen):
+                before, x = x, self.blocks[stage](x, styles[k : k + 2], each[k : k + 2], generator)
         picture = self.to_picture(x, self.stage)
         if not self.fading:
             return picture

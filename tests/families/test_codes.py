@@ -136,6 +136,38 @@ def test_a_flow_takes_the_place_of_the_critic(make_trainer: Make):
     assert torch.equal(model.sample(3, seed=1), model.sample(3, seed=1))
 
 
+@pytest.mark.parametrize("mapping", ["dense", "flow"])
+def test_frozen_resolutions_stay_once_d_plays_and_so_do_styles_and_codes(make_trainer: Make, mapping: str):
+    knobs = {**ON, **(FLOW if mapping == "flow" else {})}
+    trainer = make_trainer("stylegan", **knobs, steps=4, frozen=2)
+    trainer.run(until=2)
+    begun = weights(make_trainer("stylegan", **knobs), "E")
+    assert not torch.equal(weights(trainer, "E"), begun), "nothing is frozen before D plays"
+    generator, encoder = trainer.players["G"], weights(trainer, "E")
+    before = {name: value.clone() for name, value in generator.state_dict().items()}
+    trainer.run(until=4)
+    moved = {name for name, value in generator.state_dict().items() if not torch.equal(value, before[name])}
+    fine = [f"network.blocks.{k}." for k in range(2, len(generator.network.blocks))]
+    assert moved and all(any(name.startswith(block) for block in fine) or "to_picture" in name for name in moved), moved
+    assert all(any(name.startswith(block) for name in moved) for block in fine)
+    assert torch.equal(weights(trainer, "E"), encoder)
+    terms = trainer.family.generator_terms(trainer.store.take(torch.arange(8)))
+    assert set(terms) == {"reconstruction", "adversarial"}
+    trainer.change("frozen", 0)
+    trainer.run(until=5)
+    assert not torch.equal(weights(trainer, "E"), encoder), "thawed"
+
+
+def test_a_finished_generator_is_taught_its_fine_layers_alone(make_trainer: Make):
+    """Fine-tuning without an encoder: D plays from the first step."""
+    trainer = make_trainer("stylegan", grow=False, frozen=2)
+    before = {name: value.clone() for name, value in trainer.players["G"].state_dict().items()}
+    trainer.run(until=2)
+    moved = {name for name, value in trainer.players["G"].state_dict().items() if not torch.equal(value, before[name])}
+    assert moved and not [name for name in moved if "mapping" in name or "w_mean" in name or "blocks.0" in name]
+    assert any("blocks.2" in name for name in moved)
+
+
 def test_a_flow_parts_noise_between_islands():
     """Codes lie on two islands; what dense layers would spread in between, four steps carry to one or the other."""
     generator = torch.Generator().manual_seed(0)
@@ -195,6 +227,8 @@ def test_the_critic_sees_codes_in_their_own_units():
         ("stylegan", {"condition": "onehot"}, "no class"),
         ("stylegan", {"mapping": "flow", "latent_dim": 16, "w_dim": 12}, "set w_dim to 16"),
         ("stylegan", {**FLOW, "encode_to": "z"}, "codes of an encoder"),
+        ("stylegan", {"frozen": 3}, "frozen to less than 3"),
+        ("dcgan", {"encode_to": "z", "frozen": 1}, "of a style-based generator"),
     ],
 )
 def test_what_does_not_go_together_is_said(make_trainer: Make, preset: str, knobs: dict[str, Any], said: str):

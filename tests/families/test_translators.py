@@ -137,9 +137,13 @@ def test_detail_counts_more_where_the_target_has_it(make_trainer: Make):
     assert trainer.metrics()["term_g_reconstruction"] > 0
 
 
-@pytest.mark.parametrize("preset", ["pix2pix", "srgan"])
-def test_the_perceptual_term_is_nil_for_the_truth_and_leads_to_it(make_trainer: Make, preset: str):
-    trainer = make_trainer(preset, perceptual=2.0, validity=0.0, reconstruction=0.0)
+@pytest.mark.parametrize(
+    ("preset", "reader"),
+    [("pix2pix", "features-v1"), ("srgan", "features-v1"), ("pix2pix", "faces-attributes")],
+)
+def test_the_perceptual_term_is_nil_for_the_truth_and_leads_to_it(make_trainer: Make, preset: str, reader: str):
+    trainer = make_trainer(preset, perceptual=2.0, perceptual_by=reader, validity=0.0, reconstruction=0.0)
+    assert trainer.family.extractor.name == reader
     batch = trainer.store.take(torch.arange(4))
     truth = batch.images if batch.targets is None else batch.targets
     near, far = (truth.clone().add_(amount).requires_grad_() for amount in (0.0, 0.5))

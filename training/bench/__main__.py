@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     flag("--device", "auto, cpu, cuda or cuda:N; auto measures throughput on both (default: auto)", default="auto")
     flag("--threads", "CPU threads of live-view, digits and presets (default: torch's choice; digits: 2)", metavar="N")
     flag("--seconds", "training time of digits (180), of each of presets (120) and of collapse (60)", metavar="N")
-    flag("--seeds", "how often collapse runs each preset (default: 3)", metavar="N")
+    flag("--seeds", "how often collapse runs each preset (default: 3), and translation learns facades (1)", metavar="N")
     flag("--only", "what to cut down to: presets and sets of collapse, parts of translation (a,b)", metavar="NAMES")
     flag("--out", "where sample sheets go (default: runs/bench)", default="runs/bench", metavar="DIR")
     flag("--quick", "short rounds: to see that it works, not to quote", action="store_true")

@@ -34,9 +34,10 @@ class Options:
     `data` is a zip of digits in class folders, or None where there is none; `archives` is the folder of the example
     archives (facades.zip, emoji-noto.zip, ...), packed or unpacked; `device` is "auto", "cpu", "cuda" or
     "cuda:N"; `threads` are the CPU threads of what trains for long (0: its own choice); `seconds` is the training time
-    of `digits`, `presets` and `collapse` (None: their own); `seeds` is how many `collapse` runs each with (0: its own
-    number) and `only` the presets and sets it, or the parts `translation`, is cut down to (empty: all); `quick` asks
-    for short rounds, which check that all works and measure badly; `out` takes sample sheets and other files.
+    of `digits`, `presets`, `collapse` and `translation` (None: their own); `seeds` is how many `collapse`, and the
+    facades of `translation`, run each with (0: their own number) and `only` the presets and sets it, or the parts
+    `translation`, is cut down to (empty: all); `quick` asks for short rounds, which check that all works and measure
+    badly; `out` takes sample sheets and other files.
     """
 
     data: Path | None = None
