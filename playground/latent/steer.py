@@ -16,6 +16,10 @@ gradients J = ∂s/∂u of all readings are taken, and a step solves the lineari
 r_t being what the target misses, ω_t = ½ / max(1, |r_t|) Huber's weight, and β ≤ 1 the share of it that a step of the
 allowed length can make good.
 
+What is held can bar the way: hair that turns grey passes through a look that reads as older. A walk therefore begins
+with a tenth of the hold; once it has arrived, or is stuck, the hold has its whole force, and what moved comes back as
+far as it can.
+
 A classifier's gradient also leads to pictures that only this classifier believes in. Three things keep the change real,
 so that a classifier trained separately sees it too: steps are measured in round coordinates, along which latents are
 likely; latents stay as far from the middle as latents are; and the picture is read through other small changes (shift,
@@ -47,11 +51,12 @@ from playground.latent.space import LatentSpace, Noise
 #: nothing is gained any more. Holding ten times as hard moved held attributes hardly less: what a second classifier
 #: sees change, the guide does not.
 THOROUGH: Mapping[str, Any] = MappingProxyType(
-    {"margin": 9.0, "views": 8, "anchor": 0.005, "hold_weight": 0.5, "step_size": 0.5, "steps": 60, "lead": 600}
+    {"margin": 9.0, "views": 8, "anchor": 0.005, "hold_weight": 0.5, "step_size": 0.5, "steps": 80, "lead": 600}
 )
 
 CERTAIN = 4.0  # log-odds beyond which a held reading may drift
-_PATIENCE = 4  # steps without a gain of a hundredth, after which a walk ends
+_EASED = 0.1  # of the hold's force, until a walk has arrived
+_PATIENCE = 4  # steps without a gain of a hundredth, after which a walk is stuck
 _CARRIED = 3  # steps that slopes are carried along before they are taken anew: taking them is nearly all of the cost
 LEAD_SHARES = (0.5, 1.0, 1.5, 2.0)  # of a lead, as a walk's first step
 _FIRM = 10.0  # slope of the wall at the edge of where latents are, per sigma
@@ -210,7 +215,12 @@ def steer_batch(
         gained = cost < 0.99 * lowest[rows]
         stale[rows] = torch.where(gained, 0.0, stale[rows] + 1)
         lowest[rows] = torch.minimum(lowest[rows], cost)
-        done = problem.settled(plain, seen)[rows] | (stale[rows] >= _PATIENCE)
+        stuck, arrived = stale[rows] >= _PATIENCE, problem.reached(plain, seen)[rows]
+        done = problem.settled(plain, seen)[rows] | (stuck & ~problem.eased[rows])
+        firm = rows[(stuck | arrived) & problem.eased[rows] & ~done]
+        problem.eased[firm] = False
+        merit[firm] = lowest[firm] = problem.cost(seen[firm], here[firm], firm)
+        stale[firm], radius[firm], age[firm] = 0.0, float(step_size), torch.inf
         if k == steps or done.all() or (stop is not None and stop()):
             break
         rows = rows[~done]
@@ -348,6 +358,7 @@ class _Problem:
         self.columns: list[int] = counted.nonzero()[:, 0].tolist()
         self.size = (len(goals), len(self.columns))
         self.begun_plain = self.begun = goals
+        self.eased = torch.full((len(goals),), hold_weight > 0 and bool(held.any()), device=goals.device)
 
     def begin(self, plain: Tensor, seen: Tensor) -> None:
         """Take the readings of the start, [N, A]."""
@@ -361,11 +372,15 @@ class _Problem:
         return torch.where(self.asked[rows], change, 0.0)
 
     def cost(self, logits: Tensor, way: Tensor, rows: Tensor) -> Tensor:
-        """L of the module's head, [n]."""
+        """L of the module's head, with the hold as it is at present, [n]."""
         missing = self.missing(logits, rows)
         pull = F.huber_loss(missing, torch.zeros_like(missing), reduction="none", delta=1.0).sum(dim=1)
         drift = (_certain(logits) - self.begun[rows])[:, self.held].square().sum(dim=1)
-        return pull + self.hold_weight * drift + self.anchor * _square(way)
+        return pull + self._force(rows) * drift + self.anchor * _square(way)
+
+    def _force(self, rows: Tensor) -> Tensor:
+        """Of the hold, [n]."""
+        return torch.where(self.eased[rows], _EASED * self.hold_weight, self.hold_weight)
 
     def needed(self, logits: Tensor, rows: Tensor) -> list[int | None]:
         """`columns`, with None for what is held and so certain in all these pictures [n, A] that it needs no hand."""
@@ -391,11 +406,12 @@ class _Problem:
         drift = (_certain(logits) - self.begun[rows])[:, self.columns]
         asked, held = self.asked[rows][:, self.columns], self.held[self.columns]
         pull = (0.5 / missing.abs().clamp(min=1)).sqrt() * (missing != 0)
-        grip = self.hold_weight**0.5 * self._grip(logits[:, self.columns])
+        force = self._force(rows).sqrt()[:, None]
+        grip = force * self._grip(logits[:, self.columns])
         # one vector a layer: lengths are means over the layers, so every number counts for 1/√layers
         matrix = torch.where(asked, pull, grip * held)[:, :, None] * slopes * layers**0.5
         place = way.flatten(1)[:, :, None] / layers**0.5
-        back = torch.where(asked, 0.0, -(self.hold_weight**0.5) * drift * held)[:, :, None]
+        back = torch.where(asked, 0.0, -force * drift * held)[:, :, None]
         on = torch.where(asked, pull * missing, 0.0)[:, :, None]
         if wall is not None:
             matrix = torch.cat([matrix, wall.normal[:, None] * _FIRM], dim=1)

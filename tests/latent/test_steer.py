@@ -39,6 +39,29 @@ def test_without_the_hold_the_rest_goes_along(panels: Spaces, guide: Reader, jud
     assert seen == [held, loose]
 
 
+def test_a_hold_that_bars_the_way_is_eased_until_the_target_is_there(
+    panels: Spaces, guide: Reader, monkeypatch: pytest.MonkeyPatch
+):
+    """What is read as "right" drops between the two sides of "left", and is the same on both."""
+
+    class Barred:
+        names, binary, device = ("left", "right"), (True, True), guide.device
+
+        index, related = names.index, staticmethod(lambda name: frozenset())
+
+        def logits(self, images: torch.Tensor) -> torch.Tensor:
+            left = images[:, 0, :8, :8].mean((1, 2))
+            return torch.stack([6 * left, 3 - 3 * torch.exp(-((left / 0.5) ** 2))], dim=1)
+
+    space, z = panels(), torch.tensor([[-1.0, 0.5, 0.2, 0.1, 0.1, 0.1]])
+    options = {"hold_weight": 2.0, "margin": 3.0, "steps": 60, "step_size": 0.3, "views": 1}
+    path = steer_batch(space, z, Barred(), {"left": 1.0}, **options)
+    assert path.reached.all() and float(path.readings[-1, 0, 1]) == pytest.approx(float(path.readings[0, 0, 1]), abs=0.05)
+    assert path.readings[:, 0, 1].min() < 0.6, "it went through where the hold would not have it"
+    monkeypatch.setattr("playground.latent.steer._EASED", 1.0)
+    assert not steer_batch(space, z, Barred(), {"left": 1.0}, **options).reached.any()
+
+
 def test_the_path(panels: Spaces, guide: Reader):
     space = panels()
     z = torch.tensor([-1.0, 1.0, 0.3, 0.5, -0.5, 1.5])
