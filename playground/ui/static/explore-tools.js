@@ -20,7 +20,7 @@
       this.hold = parts.segment("What stays", [["others", "hold all others", "Everything that may stay, stays"], ["pick", "hold some", "Choose what stays"], ["none", "hold nothing"]], "others", () => { this.holdChips.hidden = this.holding !== "pick"; });
       this.holdChips = el("div.pgx-chips", { role: "group", "aria-label": "What is held", hidden: true });
       this.stepSize = parts.slider({ label: "Step size", min: 0.05, max: 2, step: 0.05, value: 0.5, neutral: 0.5, oninput: () => {}, format: (value) => `${value.toFixed(2)} σ`, hint: "How far one step may go, in standard deviations of the latents" });
-      this.steps = parts.slider({ label: "Steps", min: 5, max: 120, step: 5, value: 60, neutral: 60, oninput: () => {}, format: String, hint: "At most so many; it rests when it is there" });
+      this.steps = parts.slider({ label: "Steps", min: 5, max: 120, step: 5, value: 80, neutral: 80, oninput: () => {}, format: String, hint: "At most so many; it rests when it is there" });
       this.weight = parts.slider({ label: "Hold", min: 0, max: 5, step: 0.1, value: 0.5, neutral: 0.5, oninput: () => {}, format: (value) => (value ? `× ${value.toFixed(1)}` : "off"), hint: "Weight of the L2 penalty on what shall stay" });
       this.go = parts.button("Steer", () => this.run(), { kind: "primary" });
       this.note = el("div");
