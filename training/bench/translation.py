@@ -79,7 +79,8 @@ def facades(options: Options) -> list[Row]:
         for key in ("distance", "l1")
     }
     note = f"{len(test)} facades of val, {_seconds(options):.0f} s of processor time each at 128 px"
-    note += f"; seeds 1 to {len(seeds)}: {', '.join(f'{share:.1f}' for share in shares['distance'])} %"
+    if len(seeds) > 1:
+        note += f"; one seed each: {', '.join(f'{share:.1f}' for share in shares['distance'])} %"
     rows = [
         Row(NAME, "facades: distance, of the plain U-Net's", fmean(shares["distance"]), "%", 100.0, True, note=note),
         Row(NAME, "facades: L1, of the plain U-Net's", fmean(shares["l1"]), "%", 110.0, True),
