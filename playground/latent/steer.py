@@ -2,22 +2,25 @@
 
 With the generator G and the classifier s (log-odds) frozen, each step lowers
 
-    L(u) = Σ_targets h(m_t − σ_t s_t) + hold · Σ_held (c(s_j) − c(s_j⁰))² + anchor · ‖u‖²,
+    L(u) = Σ_targets h(m_t − σ_t s_t) + hold · Σ_held (c(s_j) − c(s_j⁰))² + still · Σ_i |p_i − p_i⁰| + anchor · ‖u‖²,
 
 h being Huber's hinge (no force once the margin m is reached), σ_t = ±1 the side asked for, c(s) = 4 tanh(s/4) (certain
-is certain: what lies beyond is not worth holding), s⁰ the readings of the start, and u the way from the start, in
-coordinates in which latents are round (`directions.Cloud`). After Nguyen et al. 2016 (arXiv 1605.09304).
+is certain: what lies beyond is not worth holding), s⁰ the readings of the start, p the mean colours of the picture's
+4 × 4 cells, and u the way from the start, in coordinates in which latents are round (`directions.Cloud`). After Nguyen
+et al. 2016 (arXiv 1605.09304). The third sum holds what no reader names: who asks for a smile wants the backdrop to
+stay. Absolute differences let the few cells go that have to change, and keep the others where they are.
 
 Plain gradient steps zigzag here: a held attribute near its threshold has a slope many times the target's. So the
 gradients J = ∂s/∂u of all readings are taken, and a step solves the linearised problem (as Marquardt 1963),
 
-    min_d Σ_t ω_t (β r_t − J_t d)² + hold · Σ_j (c_j − c_j⁰ + c'_j J_j d)² + anchor · ‖u + d‖²,
+    min_d Σ_t ω_t (β r_t − J_t d)² + hold · Σ_j (c_j − c_j⁰ + c'_j J_j d)² + Σ_i ω_i (p_i − p_i⁰ + J_i d)²
+          + anchor · ‖u + d‖²,
 
-r_t being what the target misses, ω_t = ½ / max(1, |r_t|) Huber's weight, and β ≤ 1 the share of it that a step of the
-allowed length can make good.
+r_t being what the target misses, ω_t = ½ / max(1, |r_t|) Huber's weight, ω_i = ½ still / |p_i − p_i⁰| (rounded off at
+0, as reweighted least squares do), and β ≤ 1 the share of r_t that a step of the allowed length can make good.
 
 What is held can bar the way: hair that turns grey passes through a look that reads as older. A walk therefore begins
-with a tenth of the hold; once it has arrived, or is stuck, the hold has its whole force, and what moved comes back as
+with a tenth of the holds; once it has arrived, or is stuck, they have their whole force, and what moved comes back as
 far as it can.
 
 A classifier's gradient also leads to pictures that only this classifier believes in. Three things keep the change real,
@@ -46,13 +49,19 @@ from playground.latent.space import LatentSpace, Noise
 #: Options for pictures that a classifier is easily deceived by, such as soft ones: it must be surer, of more views, and
 #: the latent may go further. In an older `faces-style` a second classifier saw 83 % of four attributes flip so (16
 #: faces each; 58 % in w with 2 views at a margin of 5), and 75 % of long hair with a lead to begin with (31 %
-#: without). In a later one, by readers that know its pictures, a margin of 9 in place of 6 flipped 87 % of 17
-#: attributes (83), and 7.8 % of what is held (6.6). Since then the hold is eased at first: grey hair flips in 24
-#: faces of 24 (14 without), and in the present model 98 % of all do. What a guide that never gets so sure is asked for
-#: ends where nothing is gained any more. Holding ten times as hard moved held attributes hardly less: what a second
-#: classifier sees change, the guide does not.
+#: without). What a guide that never gets so sure is asked for ends where nothing is gained any more. Holding ten times
+#: as hard moved held attributes hardly less: what a second classifier sees change, the guide does not.
 THOROUGH: Mapping[str, Any] = MappingProxyType(
-    {"margin": 9.0, "views": 8, "anchor": 0.005, "hold_weight": 0.5, "step_size": 0.5, "steps": 80, "lead": 600}
+    {
+        "margin": 8.0,
+        "views": 8,
+        "anchor": 0.005,
+        "hold_weight": 0.5,
+        "picture_weight": 0.3,
+        "step_size": 0.5,
+        "steps": 80,
+        "lead": 600,
+    }
 )
 
 CERTAIN = 4.0  # log-odds beyond which a held reading may drift
@@ -60,6 +69,8 @@ _EASED = 0.1  # of the hold's force, until a walk has arrived
 _PATIENCE = 4  # steps without a gain of a hundredth, after which a walk is stuck
 _CARRIED = 3  # steps that slopes are carried along before they are taken anew: taking them is nearly all of the cost
 LEAD_SHARES = (0.5, 1.0, 1.5, 2.0)  # of a lead, as a walk's first step
+_CELLS = 4  # a picture from afar has so many cells a side
+_NEAR = 0.05  # of colours in [-1, 1]: a move that is hardly seen
 _FIRM = 10.0  # slope of the wall at the edge of where latents are, per sigma
 
 
@@ -103,6 +114,7 @@ def steer_batch(
     hold: Sequence[str] | str | None = "others",
     *,
     hold_weight: float = 1.0,
+    picture_weight: float = 0.0,
     step_size: float = 1.0,
     steps: int = 20,
     where: str | None = None,
@@ -128,8 +140,11 @@ def steer_batch(
             "surely" (the margin); what lies between is met as exactly as possible.
         hold: names that shall stay; "others" is all that may (`Reader.related` to no target); None holds nothing.
         hold_weight: force of the hold against that of the targets; 0 is off.
+        picture_weight: force that keeps what no reader names (backdrop, clothes, colours) as it is wherever the targets
+            can spare it; 0 is off. Costs a pass back for each of the picture's 16 cells and channels, twice a walk.
         step_size: longest step, in sigmas of the latents' cloud.
-        steps: at most so many; a latent whose targets are reached, and whose held attributes stayed, rests.
+        steps: at most so many; a latent whose targets are reached, and whose held attributes stayed, rests, with a
+            `picture_weight` once nothing is gained any more.
         where: "w" or "z"; None is w for a styled model.
         label, codes, psi, psi_layers, noise: how the pictures are drawn, as in `LatentSpace.draw`.
         margin: log-odds at which a target counts as surely reached; of what one classifier is sure at 3, another often
@@ -149,7 +164,7 @@ def steer_batch(
     """
     where = home(space, where)
     goals, held = _plan(reader, targets, hold, len(latents))
-    _check(steps, step_size, hold_weight, margin, anchor, views)
+    _check(steps, step_size, hold_weight, picture_weight, margin, anchor, views)
     start = latents.detach().float().to(space.device)
     mask = None
     if layers is not None:
@@ -159,18 +174,24 @@ def steer_batch(
     sampled = Sampled(start, *space.condition(label, codes, len(start)))
     options = {"psi": psi, "psi_layers": psi_layers, "noise": noise}
     changes = _small_changes(views - 1, seed)
-    problem = _Problem(goals, held, margin, hold_weight, anchor)
+    problem = _Problem(goals, held, margin, hold_weight, picture_weight, anchor)
 
     def look(way: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-odds in the pictures of some rows as they are, and on average over the views: [n, A] each."""
+        """Log-odds in the pictures of some rows as they are, [n, A]; on average over the views, and what the picture
+        looks like from afar: [n, A + cells]."""
         part = Sampled(start[rows] + spread.step(way), *(None if t is None else t[rows] for t in sampled[1:]))
         picture = draw(space, where, part, **options)
-        plain = reader.logits(picture)
-        if not changes:
-            return plain, plain
-        seen = (plain + sum(reader.logits(change(picture)) for change in changes)) / views
-        # a value in between is that of the picture as it is: a brighter one would read otherwise
-        return plain, torch.where(problem.two_sided[rows], plain, seen)
+        plain = seen = reader.logits(picture)
+        if changes:
+            seen = (plain + sum(reader.logits(change(picture)) for change in changes)) / views
+            # a value in between is that of the picture as it is: a brighter one would read otherwise
+            seen = torch.where(problem.two_sided[rows], plain, seen)
+        return plain, torch.cat([seen, _from_afar(picture)], dim=1) if picture_weight else seen
+
+    def survey(which: Tensor, columns: Sequence[int | None], part: slice) -> None:
+        """Take the slopes of some rows anew, those in `part`."""
+        way = here[which].requires_grad_()
+        slopes[which, part] = _slopes(look(way, which)[1], way, columns, None if mask is None else mask[which])
 
     leads = None
     if lead and not bool(problem.two_sided.any()):
@@ -185,8 +206,8 @@ def steer_batch(
     merit = torch.full_like(radius, torch.inf)
     lowest, stale = merit.clone(), torch.zeros_like(radius)
     age = torch.full_like(radius, torch.inf)  # steps that slopes have been carried along
-    plain = torch.zeros(len(start), len(reader.names), device=start.device)
-    seen, slopes = torch.zeros_like(plain), start.new_zeros(*problem.size, start[0].numel())
+    surveyed = torch.zeros(len(start), dtype=torch.bool, device=start.device)  # slopes of what is seen from afar
+    plain = seen = slopes = torch.empty(0)  # until they are first taken
     walked: list[Tensor] = []
     read: list[Tensor] = []
     for k in range(steps + 1):
@@ -194,8 +215,9 @@ def steer_batch(
         with torch.no_grad():
             plain_now, seen_now = look(way, rows)
         if k == 0:
-            plain[:], seen[:] = plain_now, seen_now
+            plain, seen = plain_now.clone(), seen_now.clone()
             problem.begin(plain, seen)
+            slopes = start.new_zeros(len(start), len(problem.columns), start[0].numel())
         cost = problem.cost(seen_now, way, rows)
         better = cost < 1.05 * merit[rows] + 0.02  # uphill a little: readings have kinks, which are crossed that way
         taken = rows[better]
@@ -219,7 +241,7 @@ def steer_batch(
         stuck, arrived = stale[rows] >= _PATIENCE, problem.reached(plain, seen)[rows]
         done = problem.settled(plain, seen)[rows] | (stuck & ~problem.eased[rows])
         firm = rows[(stuck | arrived) & problem.eased[rows] & ~done]
-        problem.eased[firm] = False
+        problem.eased[firm] = surveyed[firm] = False
         merit[firm] = lowest[firm] = problem.cost(seen[firm], here[firm], firm)
         stale[firm], radius[firm], age[firm] = 0.0, float(step_size), torch.inf
         if k == steps or done.all() or (stop is not None and stop()):
@@ -227,10 +249,12 @@ def steer_batch(
         rows = rows[~done]
         anew = rows[age[rows] >= _CARRIED]
         if len(anew):
-            way = here[anew].requires_grad_()
-            needed = problem.needed(seen[anew], anew)
-            slopes[anew] = _slopes(look(way, anew)[1], way, needed, None if mask is None else mask[anew])
-            age[anew] = 0.0
+            count = len(problem.read)
+            survey(anew, problem.needed(seen[anew], anew), slice(0, count))
+            afar = anew[~surveyed[anew]]
+            if problem.cells and len(afar):
+                survey(afar, problem.cells, slice(count, None))
+            age[anew], surveyed[anew] = 0.0, True
         given = (seen[rows], slopes[rows], here[rows], radius[rows], rows)
         step = problem.step(*given)
         wall = bound.wall(here[rows], step, rows)
@@ -311,7 +335,9 @@ def _plan(
     return goals, held
 
 
-def _check(steps: int, step_size: float, hold_weight: float, margin: float, anchor: float, views: int) -> None:
+def _check(
+    steps: int, step_size: float, hold_weight: float, picture_weight: float, margin: float, anchor: float, views: int
+) -> None:
     if not isinstance(steps, int) or not 1 <= steps <= 1000:
         raise UsageError(f"The number of steps is a whole number from 1 to 1000, not {steps}.")
     if not isinstance(views, int) or not 1 <= views <= 16:
@@ -319,6 +345,7 @@ def _check(steps: int, step_size: float, hold_weight: float, margin: float, anch
     for name, value, low, high in (
         ("The step size", step_size, 1e-4, 10.0),
         ("The weight of the hold", hold_weight, 0.0, 1000.0),
+        ("The weight of the picture", picture_weight, 0.0, 1000.0),
         ("The margin", margin, 0.0, 20.0),
         ("The anchor", anchor, 0.0, 100.0),
     ):
@@ -348,22 +375,29 @@ class _Problem:
         held: bool [A].
     """
 
-    def __init__(self, goals: Tensor, held: Tensor, margin: float, hold_weight: float, anchor: float):
+    def __init__(self, goals: Tensor, held: Tensor, margin: float, hold_weight: float, still: float, anchor: float):
         self.asked, self.held, self.margin = ~goals.isnan(), held, margin
-        self.hold_weight, self.anchor = hold_weight, anchor
+        self.hold_weight, self.anchor, self.still = hold_weight, anchor, still
         self.two_sided = (goals > 0) & (goals < 1)
         self.wanted = torch.logit(goals.clamp(1e-6, 1 - 1e-6)).clamp(-margin, margin)
         self.side = torch.where(goals >= 0.5, 1.0, -1.0)
         self.goals = goals
         counted = self.asked.any(dim=0) | (held & (hold_weight > 0))
-        self.columns: list[int] = counted.nonzero()[:, 0].tolist()
-        self.size = (len(goals), len(self.columns))
-        self.begun_plain = self.begun = goals
-        self.eased = torch.full((len(goals),), hold_weight > 0 and bool(held.any()), device=goals.device)
+        self.read: list[int] = counted.nonzero()[:, 0].tolist()
+        self.cells: list[int] = []  # what is seen from afar, once there is a picture
+        self.begun_plain = self.begun = self.begun_afar = goals
+        self.eased = torch.full((len(goals),), still > 0 or (hold_weight > 0 and bool(held.any())), device=goals.device)
 
     def begin(self, plain: Tensor, seen: Tensor) -> None:
-        """Take the readings of the start, [N, A]."""
-        self.begun_plain, self.begun = _certain(plain), _certain(seen)
+        """Take the readings of the start, [N, A], and what is seen of it, [N, A + cells]."""
+        count = plain.shape[1]
+        self.begun_plain, self.begun, self.begun_afar = _certain(plain), _certain(seen[:, :count]), seen[:, count:]
+        self.cells = list(range(count, seen.shape[1]))
+
+    @property
+    def columns(self) -> list[int]:
+        """Of what is seen, [N, A + cells]: what a walk minds."""
+        return self.read + self.cells
 
     def missing(self, logits: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
         """The change that each target still asks for, in log-odds [n, A]; 0 where nothing is asked or it is there."""
@@ -372,22 +406,30 @@ class _Problem:
         change = torch.where(self.two_sided[rows], change, (change * side).clamp(min=0) * side)
         return torch.where(self.asked[rows], change, 0.0)
 
-    def cost(self, logits: Tensor, way: Tensor, rows: Tensor) -> Tensor:
+    def _parts(self, seen: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(log-odds [n, A], how far the picture from afar is from that of the start [n, cells])."""
+        count = self.held.numel()
+        return seen[:, :count], seen[:, count:] - self.begun_afar[rows]
+
+    def cost(self, seen: Tensor, way: Tensor, rows: Tensor) -> Tensor:
         """L of the module's head, with the hold as it is at present, [n]."""
+        logits, moved = self._parts(seen, rows)
         missing = self.missing(logits, rows)
         pull = F.huber_loss(missing, torch.zeros_like(missing), reduction="none", delta=1.0).sum(dim=1)
         drift = (_certain(logits) - self.begun[rows])[:, self.held].square().sum(dim=1)
-        return pull + self._force(rows) * drift + self.anchor * _square(way)
+        held = self.hold_weight * drift + self.still * (_far(moved) - _NEAR).sum(dim=1)
+        return pull + self._ease(rows) * held + self.anchor * _square(way)
 
-    def _force(self, rows: Tensor) -> Tensor:
-        """Of the hold, [n]."""
-        return torch.where(self.eased[rows], _EASED * self.hold_weight, self.hold_weight)
+    def _ease(self, rows: Tensor) -> Tensor:
+        """The share of its force that the hold has at present, [n]."""
+        return torch.where(self.eased[rows], _EASED, 1.0)
 
-    def needed(self, logits: Tensor, rows: Tensor) -> list[int | None]:
-        """`columns`, with None for what is held and so certain in all these pictures [n, A] that it needs no hand."""
+    def needed(self, seen: Tensor, rows: Tensor) -> list[int | None]:
+        """`read`, with None for what is held and so certain in all these pictures that it needs no hand."""
+        logits, _ = self._parts(seen, rows)
         matters = self.asked[rows].any(dim=0) | (self._grip(logits) > 0.1).any(dim=0)
         matters |= ((_certain(logits) - self.begun[rows]).abs() > 0.1).any(dim=0)
-        return [column if matters[column] else None for column in self.columns]
+        return [column if matters[column] else None for column in self.read]
 
     @staticmethod
     def _grip(logits: Tensor) -> Tensor:
@@ -395,25 +437,27 @@ class _Problem:
         return 1 - torch.tanh(logits / CERTAIN) ** 2
 
     def step(
-        self, logits: Tensor, slopes: Tensor, way: Tensor, radius: Tensor, rows: Tensor, wall: _Wall | None = None
+        self, seen: Tensor, slopes: Tensor, way: Tensor, radius: Tensor, rows: Tensor, wall: _Wall | None = None
     ) -> Tensor:
         """The step d, at most `radius` long, in the shape of `way`; along a wall where one is given.
 
         Args:
-            logits: [n, A]. slopes: [n, columns, P]. way: [n, ..., D], P numbers each. radius: [n].
+            seen: [n, A + cells]. slopes: [n, columns, P]. way: [n, ..., D], P numbers each. radius: [n].
         """
+        logits, moved = self._parts(seen, rows)
         layers = way[0].numel() // way.shape[-1]
-        missing = self.missing(logits, rows)[:, self.columns]
-        drift = (_certain(logits) - self.begun[rows])[:, self.columns]
-        asked, held = self.asked[rows][:, self.columns], self.held[self.columns]
+        missing = self.missing(logits, rows)[:, self.read]
+        drift = (_certain(logits) - self.begun[rows])[:, self.read]
+        asked, held = self.asked[rows][:, self.read], self.held[self.read]
         pull = (0.5 / missing.abs().clamp(min=1)).sqrt() * (missing != 0)
-        force = self._force(rows).sqrt()[:, None]
-        grip = force * self._grip(logits[:, self.columns])
+        ease = self._ease(rows)[:, None]
+        force, still = (ease * self.hold_weight).sqrt(), (0.5 * ease * self.still / _far(moved)).sqrt()
+        grip = force * self._grip(logits[:, self.read])
         # one vector a layer: lengths are means over the layers, so every number counts for 1/√layers
-        matrix = torch.where(asked, pull, grip * held)[:, :, None] * slopes * layers**0.5
+        matrix = torch.cat([torch.where(asked, pull, grip * held), still], dim=1)[:, :, None] * slopes * layers**0.5
         place = way.flatten(1)[:, :, None] / layers**0.5
-        back = torch.where(asked, 0.0, -force * drift * held)[:, :, None]
-        on = torch.where(asked, pull * missing, 0.0)[:, :, None]
+        back = torch.cat([torch.where(asked, 0.0, -force * drift * held), -still * moved], dim=1)[:, :, None]
+        on = F.pad(torch.where(asked, pull * missing, 0.0), (0, moved.shape[1]))[:, :, None]
         if wall is not None:
             matrix = torch.cat([matrix, wall.normal[:, None] * _FIRM], dim=1)
             back = torch.cat([back, wall.gap[:, None, None] * _FIRM], dim=1)
@@ -430,14 +474,19 @@ class _Problem:
 
     def reached(self, plain: Tensor, seen: Tensor) -> Tensor:
         """bool [N]: a margin is reached but for a tenth, in the picture and its views; a value in between to 0.03."""
-        short = torch.maximum(self.missing(plain).abs(), self.missing(seen).abs()) <= 0.1 * self.margin
+        missing = torch.maximum(self.missing(plain).abs(), self.missing(seen[:, : plain.shape[1]]).abs())
+        short = missing <= 0.1 * self.margin
         near = (torch.sigmoid(plain) - self.goals).abs() <= 0.03
         return (torch.where(self.two_sided, near, short) | ~self.asked).all(dim=1)
 
     def settled(self, plain: Tensor, seen: Tensor) -> Tensor:
-        """bool [N]: targets reached, and no held reading has drifted by more than 0.4 in log-odds."""
-        drift = torch.maximum((_certain(plain) - self.begun_plain).abs(), (_certain(seen) - self.begun).abs())
-        return self.reached(plain, seen) & (drift[:, self.held] <= 0.4).all(dim=1)
+        """bool [N]: targets reached, and no held reading has drifted by more than 0.4 in log-odds.
+
+        Never where the picture is held too: how much of it has to change, only the walk itself can tell.
+        """
+        averaged = _certain(seen[:, : plain.shape[1]])
+        drift = torch.maximum((_certain(plain) - self.begun_plain).abs(), (averaged - self.begun).abs())
+        return self.reached(plain, seen) & (drift[:, self.held] <= 0.4).all(dim=1) & (not self.cells)
 
 
 def _share(first: Tensor, second: Tensor, radius: Tensor) -> Tensor:
@@ -449,6 +498,16 @@ def _share(first: Tensor, second: Tensor, radius: Tensor) -> Tensor:
 
 def _certain(logits: Tensor) -> Tensor:
     return CERTAIN * torch.tanh(logits / CERTAIN)
+
+
+def _from_afar(pictures: Tensor) -> Tensor:
+    """[n, C, H, W] -> the mean colours of its cells, [n, C · 16]."""
+    return F.adaptive_avg_pool2d(pictures, _CELLS).flatten(1)
+
+
+def _far(moved: Tensor) -> Tensor:
+    """√(Δ² + ε²): how far a cell's colour has moved; for small moves the square of it counts."""
+    return (moved.square() + _NEAR**2).sqrt()
 
 
 def _each(values: Tensor, like: Tensor) -> Tensor:

@@ -201,10 +201,11 @@ def _exploring(house: House) -> dict[str, tuple[Callable[..., Any], str]]:
         targets: str | dict,
         recipe: int | str | dict = 0,
         hold: str | list | None = "others",
-        hold_weight: float = 1.0,
-        step_size: float = 0.5,
-        steps: int = 60,
+        hold_weight: float | None = None,
+        step_size: float | None = None,
+        steps: int | None = None,
         reader: str | None = None,
+        picture_weight: float | None = None,
         request: gr.Request = None,
     ) -> dict:
         from playground.latent.recipe import parse, render_many
@@ -221,7 +222,7 @@ def _exploring(house: House) -> dict[str, tuple[Callable[..., Any], str]]:
             begin = recipe_of(found, recipe)
             body = {
                 "recipe": begin, "targets": goals, "hold": hold, "hold_weight": hold_weight, "step_size": step_size,
-                "steps": steps,
+                "steps": steps, "picture_weight": picture_weight,
             }  # fmt: skip
             told = drawing.steer(found, body, guide)
             return told, render_many(found.back, [parse(one, found.back) for one in (begin, told["recipe"])])

@@ -354,6 +354,7 @@ def steer(opened: Opened, body: Mapping[str, Any], reader: Reader) -> dict[str, 
         raise UsageError('hold is a list of names, "others", or nothing.')
     asked = {
         "hold_weight": number(body, "hold_weight", THOROUGH["hold_weight"], 0, 100),
+        "picture_weight": number(body, "picture_weight", THOROUGH["picture_weight"], 0, 100),
         "step_size": number(body, "step_size", THOROUGH["step_size"], 0.001, 5),
         "steps": whole(body, "steps", THOROUGH["steps"], 1, 200),
     }

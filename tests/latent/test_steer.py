@@ -39,6 +39,22 @@ def test_without_the_hold_the_rest_goes_along(panels: Spaces, guide: Reader, jud
     assert seen == [held, loose]
 
 
+def test_the_rest_of_the_picture_stays_where_no_reader_names_it(panels: Spaces, guide: Reader):
+    """The lower half goes along with the left panel; another number of z can make up for it."""
+    along = torch.eye(6)
+    along[2, 0] = 1.0
+    space, z = panels(along), torch.tensor([[-1.0, 0.5, 0.2, 0.1, 0.1, 0.1], [-0.6, -0.5, 0.4, 0.1, 0.1, 0.1]])
+    before, moved, bright = space.draw(z), [], []
+    for weight in (0.0, 0.5):
+        path = steer_batch(space, z, guide, {"left": 1.0}, None, picture_weight=weight, steps=40)
+        after = space.draw(path.latents[-1])
+        assert path.reached.all()
+        moved.append((after - before)[:, :, 8:].abs().mean().item())
+        bright.append((after - before)[:, :, :8, :8].mean().item())
+    assert moved[0] > 0.5 and moved[1] < 0.2 * moved[0], "the lower half"
+    assert min(bright) > 0.5, "the left panel itself is free to change"
+
+
 def test_a_hold_that_bars_the_way_is_eased_until_the_target_is_there(
     panels: Spaces, guide: Reader, monkeypatch: pytest.MonkeyPatch
 ):
@@ -237,6 +253,7 @@ def test_what_is_held(guide: Reader):
         ({"left": 1.0}, {"step_size": float("nan")}, "step size"),
         ({"left": 1.0}, {"step_size": 0.0}, "step size"),
         ({"left": 1.0}, {"hold_weight": -1.0}, "weight of the hold"),
+        ({"left": 1.0}, {"picture_weight": -1.0}, "weight of the picture"),
         ({"left": 1.0}, {"views": 0}, "number of views"),
         ({"left": 1.0}, {"where": "w"}, "no styles"),
         ({"left": 1.0}, {"layers": (0, 1)}, "layers"),

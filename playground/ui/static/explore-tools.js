@@ -22,11 +22,12 @@
       this.stepSize = parts.slider({ label: "Step size", min: 0.05, max: 2, step: 0.05, value: 0.5, neutral: 0.5, oninput: () => {}, format: (value) => `${value.toFixed(2)} σ`, hint: "How far one step may go, in standard deviations of the latents" });
       this.steps = parts.slider({ label: "Steps", min: 5, max: 120, step: 5, value: 80, neutral: 80, oninput: () => {}, format: String, hint: "At most so many; it rests when it is there" });
       this.weight = parts.slider({ label: "Hold", min: 0, max: 5, step: 0.1, value: 0.5, neutral: 0.5, oninput: () => {}, format: (value) => (value ? `× ${value.toFixed(1)}` : "off"), hint: "Weight of the L2 penalty on what shall stay" });
+      this.still = parts.slider({ label: "Rest of the picture", min: 0, max: 2, step: 0.1, value: 0.3, neutral: 0.3, oninput: () => {}, format: (value) => (value ? `× ${value.toFixed(1)}` : "free"), hint: "How firmly backdrop, clothes and colours stay, wherever what you ask for can spare them" });
       this.go = parts.button("Steer", () => this.run(), { kind: "primary" });
       this.note = el("div");
       this.shown = el("div.pgx-result", { hidden: true });
       panel.body.append(parts.hint("Click once for more of it, again for less, again to leave it. The bar says what the classifier reads now."),
-        this.chips, parts.field("Meanwhile", this.hold.node), this.holdChips, parts.fold("Step size, steps, hold", this.stepSize.node, this.steps.node, this.weight.node), el("div.pgx-row", {}, this.go), this.note, this.shown);
+        this.chips, parts.field("Meanwhile", this.hold.node), this.holdChips, parts.fold("Step size, steps, hold", this.stepSize.node, this.steps.node, this.weight.node, this.still.node), el("div.pgx-row", {}, this.go), this.note, this.shown);
       this.readLater = parts.later(250, () => this.read());
     }
 
@@ -84,7 +85,7 @@
       this.go.disabled = true;
       this.note.replaceChildren(parts.busy("Walking towards it…"));
       try {
-        const result = await pg.api("explore/steer", { recipe: before, targets: Object.fromEntries(this.targets), hold, hold_weight: +this.weight.input.value, step_size: +this.stepSize.input.value, steps: +this.steps.input.value });
+        const result = await pg.api("explore/steer", { recipe: before, targets: Object.fromEntries(this.targets), hold, hold_weight: +this.weight.input.value, picture_weight: +this.still.input.value, step_size: +this.stepSize.input.value, steps: +this.steps.input.value });
         this.note.replaceChildren();
         if (app.recipe.model !== before.model) return;
         app.stage.stop();
