@@ -28,9 +28,10 @@ def open_line(page: Page, url: str) -> None:
 
 
 def row(page: Page, name: str) -> tuple[float, float]:
-    """(now, known) of a row of the table."""
-    cells = page.locator(f".pg-ln-table tr[data-row={name}] td").all_inner_texts()
-    return tuple(float(text.replace("−", "-")) for text in cells)  # type: ignore[return-value]
+    """(now, known) of a row of the table, once it is filled: on a busy machine the picture is there first."""
+    cells = page.locator(f".pg-ln-table tr[data-row={name}] td")
+    expect(cells.first).not_to_have_text("")
+    return tuple(float(text.replace("−", "-")) for text in cells.all_inner_texts())  # type: ignore[return-value]
 
 
 def painted(page: Page, selector: str) -> int:
