@@ -2,21 +2,24 @@
 
 With the generator G and the classifier s (log-odds) frozen, each step lowers
 
-    L(u) = Σ_targets h(m_t − σ_t s_t) + hold · Σ_held (c(s_j) − c(s_j⁰))² + still · Σ_i |p_i − p_i⁰| + anchor · ‖u‖²,
+    L(u) = Σ_targets h(m_t − σ_t s_t) + hold · Σ_held (c(s_j) − c(s_j⁰))² + still · Σ_i |p_i − p_i'| + anchor · ‖u‖²,
 
 h being Huber's hinge (no force once the margin m is reached), σ_t = ±1 the side asked for, c(s) = 4 tanh(s/4) (certain
 is certain: what lies beyond is not worth holding), s⁰ the readings of the start, p the mean colours of the picture's
-4 × 4 cells, and u the way from the start, in coordinates in which latents are round (`directions.Cloud`). After Nguyen
-et al. 2016 (arXiv 1605.09304). The third sum holds what no reader names: who asks for a smile wants the backdrop to
-stay. Absolute differences let the few cells go that have to change, and keep the others where they are.
+4 × 4 cells, p' those where the walk last stood, and u the way from the start, in coordinates in which latents are round
+(`directions.Cloud`). After Nguyen et al. 2016 (arXiv 1605.09304).
+
+The third sum holds what no reader names: who asks for a smile wants the backdrop to stay. It is a friction, not a
+spring: it bars moves that are not needed, and pulls nothing back (a spring of the same weight kept some targets from
+flipping). Absolute differences let the few cells go that have to change.
 
 Plain gradient steps zigzag here: a held attribute near its threshold has a slope many times the target's. So the
 gradients J = ∂s/∂u of all readings are taken, and a step solves the linearised problem (as Marquardt 1963),
 
-    min_d Σ_t ω_t (β r_t − J_t d)² + hold · Σ_j (c_j − c_j⁰ + c'_j J_j d)² + Σ_i ω_i (p_i − p_i⁰ + J_i d)²
+    min_d Σ_t ω_t (β r_t − J_t d)² + hold · Σ_j (c_j − c_j⁰ + c'_j J_j d)² + Σ_i ω_i (p_i − p_i' + J_i d)²
           + anchor · ‖u + d‖²,
 
-r_t being what the target misses, ω_t = ½ / max(1, |r_t|) Huber's weight, ω_i = ½ still / |p_i − p_i⁰| (rounded off at
+r_t being what the target misses, ω_t = ½ / max(1, |r_t|) Huber's weight, ω_i = ½ still / |p_i − p_i'| (rounded off at
 0, as reweighted least squares do), and β ≤ 1 the share of r_t that a step of the allowed length can make good.
 
 What is held can bar the way: hair that turns grey passes through a look that reads as older. A walk therefore begins
@@ -176,11 +179,15 @@ def steer_batch(
     changes = _small_changes(views - 1, seed)
     problem = _Problem(goals, held, margin, hold_weight, picture_weight, anchor)
 
+    def paint(way: Tensor, rows: Tensor) -> Tensor:
+        """The pictures of some rows, [n, C, H, W]."""
+        part = Sampled(start[rows] + spread.step(way), *(None if t is None else t[rows] for t in sampled[1:]))
+        return draw(space, where, part, **options)
+
     def look(way: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Log-odds in the pictures of some rows as they are, [n, A]; on average over the views, and what the picture
         looks like from afar: [n, A + cells]."""
-        part = Sampled(start[rows] + spread.step(way), *(None if t is None else t[rows] for t in sampled[1:]))
-        picture = draw(space, where, part, **options)
+        picture = paint(way, rows)
         plain = seen = reader.logits(picture)
         if changes:
             seen = (plain + sum(reader.logits(change(picture)) for change in changes)) / views
@@ -188,10 +195,10 @@ def steer_batch(
             seen = torch.where(problem.two_sided[rows], plain, seen)
         return plain, torch.cat([seen, _from_afar(picture)], dim=1) if picture_weight else seen
 
-    def survey(which: Tensor, columns: Sequence[int | None], part: slice) -> None:
-        """Take the slopes of some rows anew, those in `part`."""
+    def survey(see: Callable[[Tensor, Tensor], Tensor], which: Tensor, columns: Sequence[int | None]) -> Tensor:
+        """The slopes of some columns of what `see` sees in some rows."""
         way = here[which].requires_grad_()
-        slopes[which, part] = _slopes(look(way, which)[1], way, columns, None if mask is None else mask[which])
+        return _slopes(see(way, which), way, columns, None if mask is None else mask[which])
 
     leads = None
     if lead and not bool(problem.two_sided.any()):
@@ -250,10 +257,12 @@ def steer_batch(
         anew = rows[age[rows] >= _CARRIED]
         if len(anew):
             count = len(problem.read)
-            survey(anew, problem.needed(seen[anew], anew), slice(0, count))
+            needed = problem.needed(seen[anew], anew)
+            slopes[anew, :count] = survey(lambda way, rows: look(way, rows)[1], anew, needed)
             afar = anew[~surveyed[anew]]
             if problem.cells and len(afar):
-                survey(afar, problem.cells, slice(count, None))
+                cells = range(len(problem.cells))
+                slopes[afar, count:] = survey(lambda way, rows: _from_afar(paint(way, rows)), afar, cells)
             age[anew], surveyed[anew] = 0.0, True
         given = (seen[rows], slopes[rows], here[rows], radius[rows], rows)
         step = problem.step(*given)
@@ -385,13 +394,14 @@ class _Problem:
         counted = self.asked.any(dim=0) | (held & (hold_weight > 0))
         self.read: list[int] = counted.nonzero()[:, 0].tolist()
         self.cells: list[int] = []  # what is seen from afar, once there is a picture
-        self.begun_plain = self.begun = self.begun_afar = goals
+        self.begun_plain = self.begun = self.last_afar = goals
         self.eased = torch.full((len(goals),), still > 0 or (hold_weight > 0 and bool(held.any())), device=goals.device)
 
     def begin(self, plain: Tensor, seen: Tensor) -> None:
         """Take the readings of the start, [N, A], and what is seen of it, [N, A + cells]."""
         count = plain.shape[1]
-        self.begun_plain, self.begun, self.begun_afar = _certain(plain), _certain(seen[:, :count]), seen[:, count:]
+        # a view on purpose: the walk keeps `seen` at where it stands, and the picture of there is what is held
+        self.begun_plain, self.begun, self.last_afar = _certain(plain), _certain(seen[:, :count]), seen[:, count:]
         self.cells = list(range(count, seen.shape[1]))
 
     @property
@@ -407,9 +417,9 @@ class _Problem:
         return torch.where(self.asked[rows], change, 0.0)
 
     def _parts(self, seen: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """(log-odds [n, A], how far the picture from afar is from that of the start [n, cells])."""
+        """(log-odds [n, A], how far the picture from afar is from that of the last place [n, cells])."""
         count = self.held.numel()
-        return seen[:, :count], seen[:, count:] - self.begun_afar[rows]
+        return seen[:, :count], seen[:, count:] - self.last_afar[rows]
 
     def cost(self, seen: Tensor, way: Tensor, rows: Tensor) -> Tensor:
         """L of the module's head, with the hold as it is at present, [n]."""
